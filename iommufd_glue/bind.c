@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A session: a file is bound to an iommufd context and owns the device, which may be attached to
+ * page tables, until the file is closed or revoked. The only caller of iommufd.
+ */
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "trace.h"
+#include "vfio_file.h"
+
+/**
+ * vfio_bind_fetch - get the part of BIND's struct that was added later, and the token
+ * @cmd: struct vfio_device_bind_iommufd, fetched as far as out_devid
+ *
+ * Return: 0; -EINVAL for an unknown flag; -E2BIG when the caller knows more fields than we do and
+ * uses them; -EFAULT
+ */
+int vfio_bind_fetch(struct vfio_cmd *cmd)
+{
+	struct vfio_device_bind_iommufd *bind = (void *)cmd->arg;
+	struct vfio_device_bind_iommufd __user *ubind = cmd->uarg;
+	int ret;
+
+	/* A result that cannot be written is refused before there is one to take back. */
+	if (put_user(bind->out_devid, &ubind->out_devid))
+		return -EFAULT;
+	ret = copy_struct_from_user(bind, sizeof(*bind), cmd->uarg, cmd->argsz);
+	if (ret)
+		return ret;
+	if (bind->flags & ~VFIO_DEVICE_BIND_FLAG_TOKEN)
+		return vfio_err(cmd->file, -EINVAL, "unknown flags %#x for BIND", bind->flags);
+	if (bind->iommufd < 0)
+		return vfio_err(cmd->file, -EINVAL, "BIND needs the fd of an open /dev/iommu");
+	if (!(bind->flags & VFIO_DEVICE_BIND_FLAG_TOKEN))
+		return 0;
+
+	cmd->data = memdup_user(u64_to_user_ptr(bind->token_uuid_ptr), sizeof(uuid_t));
+	if (IS_ERR(cmd->data))
+		return PTR_ERR(no_free_ptr(cmd->data));
+	cmd->data_len = sizeof(uuid_t);
+	return 0;
+}
+
+static bool vfio_isolates_msi(struct device *dev)
+{
+	struct iommu_group *group = iommu_group_get(dev);
+	bool ret = group && iommu_group_has_isolated_msi(group);
+
+	iommu_group_put(group);
+	return ret;
+}
+
+static struct iommufd_device *vfio_iommufd_bind(struct vfio_file *file, int fd, u32 *devid)
+{
+	struct device *dev = file->vdev->device.parent;
+	struct iommufd_device *idev;
+	struct iommufd_ctx *ictx;
+
+	ictx = iommufd_ctx_from_fd(fd);
+	if (IS_ERR(ictx)) {
+		vfio_err(file, PTR_ERR(ictx), "fd %d is not an open /dev/iommu", fd);
+		return ERR_CAST(ictx);
+	}
+	idev = iommufd_device_bind(ictx, dev, devid);
+	iommufd_ctx_put(ictx);	/* the device holds its own */
+
+	if (idev == ERR_PTR(-EPERM) && !vfio_isolates_msi(dev))
+		vfio_err(file, -EPERM,
+			 "MSIs are not isolated here, see iommufd's allow_unsafe_interrupts");
+	else if (IS_ERR(idev))
+		vfio_err(file, PTR_ERR(idev),
+			 "iommufd refuses: another device of the IOMMU group is in use or in reset");
+	return idev;
+}
+
+/**
+ * vfio_bind - make a file the owner of its device
+ * @cmd: struct vfio_device_bind_iommufd
+ *
+ * Context: inside the gate. Takes the session lock.
+ * Return: 0; -EINVAL when this or another file is bound already; -EBADF or -EBADFD when the fd is
+ * not iommufd's; what iommufd or the device model's open return
+ */
+int vfio_bind(struct vfio_cmd *cmd)
+{
+	struct vfio_device_bind_iommufd *bind = (void *)cmd->arg;
+	struct vfio_file *file = cmd->file;
+	struct vfio_device *vdev = cmd->vdev;
+	struct iommufd_device *idev;
+	int ret;
+
+	guard(mutex)(&vdev->lock);
+	if (vdev->owner)
+		return vfio_err(file, -EINVAL, "%s file is bound to the device already",
+				vdev->owner == file ? "this" : "another");
+	ret = vdev->ops->settle(vdev, file);
+	if (ret)
+		return ret;
+
+	idev = vfio_iommufd_bind(file, bind->iommufd, &bind->out_devid);
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
+
+	vdev->idev = idev;
+	vdev->mapping = file->mapping;
+	ret = vdev->ops->open(vdev, file, cmd->data);
+	if (ret) {
+		vdev->mapping = NULL;
+		vfio_device_release_dma(vdev);
+		return ret;
+	}
+	file->devid = bind->out_devid;
+	WRITE_ONCE(vdev->owner, file);
+	/* Who sees it bound sees all of the above: pairs with vfio_device_enter(). */
+	smp_store_release(&file->bound, true);
+	trace_vfio_bind(vdev, file->devid);
+	return 0;
+}
+
+/**
+ * vfio_session_end - nobody owns the device any more
+ * @vdev: a device that has an owner
+ *
+ * The device reaches no memory any more, and iommufd keeps it so until the device model has cleaned
+ * it up: what is still in it must not get at the memory of the host, which without an owner is
+ * behind an identity mapping, perhaps.
+ *
+ * Context: session lock held; nobody else is inside the gate with the owner's file.
+ */
+void vfio_session_end(struct vfio_device *vdev)
+{
+	unsigned long pasid;
+	void *pt_id;
+
+	lockdep_assert_held(&vdev->lock);
+
+	vdev->ops->close(vdev);
+	xa_for_each(&vdev->pasids, pasid, pt_id)
+		iommufd_device_detach(vdev->idev, pasid);
+	xa_destroy(&vdev->pasids);
+	if (vdev->pt_id)
+		iommufd_device_detach(vdev->idev, IOMMU_NO_PASID);
+	vdev->pt_id = 0;
+	vdev->mapping = NULL;
+	trace_vfio_session_end(vdev);
+	vdev->ops->clean(vdev);
+	WRITE_ONCE(vdev->owner, NULL);
+	wake_up_all(&vdev->released);
+}
+
+/**
+ * vfio_device_release_dma - iommufd need not keep the device from memory any more
+ * @vdev: the device, between two sessions: reset, or as clean as it gets
+ *
+ * Context: may sleep. The device model sees to it that there is one caller at a time.
+ */
+void vfio_device_release_dma(struct vfio_device *vdev)
+{
+	if (vdev->idev)
+		iommufd_device_unbind(vdev->idev);
+	vdev->idev = NULL;
+}
+EXPORT_SYMBOL_GPL(vfio_device_release_dma);
+
+/**
+ * vfio_device_shared_id - what one device's iommufd context calls another device
+ * @vdev: the one, inside its gate and bound
+ * @other: the other
+ * @live: @other has a session; it must be impossible that it ends
+ *
+ * Takes no lock of iommufd's under which pages are faulted in.
+ *
+ * Return: the id; 0 if @other has none, but its IOMMU group is the context's; -ENODEV if it is not
+ */
+int vfio_device_shared_id(const struct vfio_device *vdev, const struct vfio_device *other,
+			  bool live)
+{
+	struct iommufd_ctx *ictx = iommufd_device_to_ictx(vdev->idev);
+	struct iommu_group *group;
+	bool owned;
+
+	if (live) {
+		/* An IOMMU group is never of two contexts. */
+		if (iommufd_device_to_ictx(other->idev) != ictx)
+			return -ENODEV;
+		return iommufd_device_to_id(other->idev);
+	}
+	group = iommu_group_get(other->device.parent);
+	owned = iommufd_ctx_has_group(ictx, group);
+	iommu_group_put(group);
+	return owned ? 0 : -ENODEV;
+}
+EXPORT_SYMBOL_GPL(vfio_device_shared_id);
+
+/**
+ * vfio_attach_fetch - get the PASID of ATTACH, if it has one
+ * @cmd: struct vfio_device_attach_iommufd_pt, fetched as far as pt_id
+ *
+ * Return: 0; -EINVAL for an unknown flag, or a buffer too small for the PASID; -EFAULT
+ */
+int vfio_attach_fetch(struct vfio_cmd *cmd)
+{
+	struct vfio_device_attach_iommufd_pt *attach = (void *)cmd->arg;
+	struct vfio_device_attach_iommufd_pt __user *uattach = cmd->uarg;
+
+	if (put_user(attach->pt_id, &uattach->pt_id))
+		return -EFAULT;
+	if (attach->flags & ~VFIO_DEVICE_ATTACH_PASID)
+		return vfio_err(cmd->file, -EINVAL, "unknown flags %#x for ATTACH", attach->flags);
+	if (!attach->flags)
+		return 0;
+	if (cmd->argsz < sizeof(*attach))
+		return -EINVAL;
+	return get_user(attach->pasid, &uattach->pasid);
+}
+
+/**
+ * vfio_detach_fetch - get the PASID of DETACH, if it has one
+ * @cmd: struct vfio_device_detach_iommufd_pt, fetched as far as flags
+ *
+ * Return: 0; -EINVAL for an unknown flag, or a buffer too small for the PASID; -EFAULT
+ */
+int vfio_detach_fetch(struct vfio_cmd *cmd)
+{
+	struct vfio_device_detach_iommufd_pt *detach = (void *)cmd->arg;
+	struct vfio_device_detach_iommufd_pt __user *udetach = cmd->uarg;
+
+	if (detach->flags & ~VFIO_DEVICE_DETACH_PASID)
+		return vfio_err(cmd->file, -EINVAL, "unknown flags %#x for DETACH", detach->flags);
+	if (!detach->flags)
+		return 0;
+	if (cmd->argsz < sizeof(*detach))
+		return -EINVAL;
+	return get_user(detach->pasid, &udetach->pasid);
+}
+
+static int vfio_attach_pasid(struct vfio_device *vdev, u32 pasid, u32 *pt_id)
+{
+	int ret;
+
+	/* Stores before it attaches, so that what is attached can always be recorded. */
+	ret = xa_insert(&vdev->pasids, pasid, xa_mk_value(0), GFP_KERNEL_ACCOUNT);
+	if (ret == -EBUSY) {
+		ret = iommufd_device_replace(vdev->idev, pasid, pt_id);
+		if (ret)
+			return ret;
+		goto record;
+	}
+	if (ret)
+		return ret;
+	ret = iommufd_device_attach(vdev->idev, pasid, pt_id);
+	if (ret) {
+		xa_erase(&vdev->pasids, pasid);
+		return ret;
+	}
+record:
+	/* Takes the place of an entry, so it allocates nothing. */
+	xa_store(&vdev->pasids, pasid, xa_mk_value(*pt_id), 0);
+	return 0;
+}
+
+static int vfio_attach_device(struct vfio_device *vdev, u32 *pt_id)
+{
+	int ret;
+
+	if (vdev->pt_id)
+		ret = iommufd_device_replace(vdev->idev, IOMMU_NO_PASID, pt_id);
+	else
+		ret = iommufd_device_attach(vdev->idev, IOMMU_NO_PASID, pt_id);
+	if (!ret)
+		WRITE_ONCE(vdev->pt_id, *pt_id);
+	return ret;
+}
+
+/**
+ * vfio_attach - attach the device, or one of its PASIDs, to a page table, in place of the one it
+ * may be attached to
+ * @cmd: struct vfio_device_attach_iommufd_pt
+ *
+ * Context: inside the gate. Takes the session lock.
+ * Return: 0; -EINVAL for PASID 0, which is the device without a PASID; what iommufd returns, among
+ * it -ENOENT when there is no such page table
+ */
+int vfio_attach(struct vfio_cmd *cmd)
+{
+	struct vfio_device_attach_iommufd_pt *attach = (void *)cmd->arg;
+	struct vfio_device *vdev = cmd->vdev;
+	u32 pt_id = attach->pt_id;
+	int ret;
+
+	guard(mutex)(&vdev->lock);
+	if (!attach->flags)
+		ret = vfio_attach_device(vdev, &attach->pt_id);
+	else if (attach->pasid == IOMMU_NO_PASID)
+		ret = -EINVAL;
+	else
+		ret = vfio_attach_pasid(vdev, attach->pasid, &attach->pt_id);
+	if (ret)
+		return vfio_err(cmd->file, ret, "iommufd refuses to attach %s %u to object %u",
+				attach->flags ? "PASID" : "the device's own DMA, PASID",
+				attach->pasid, pt_id);
+	trace_vfio_attach(vdev, attach->flags ? attach->pasid : IOMMU_NO_PASID, attach->pt_id);
+	return 0;
+}
+
+/**
+ * vfio_detach - detach the device, or one of its PASIDs, from its page table
+ * @cmd: struct vfio_device_detach_iommufd_pt
+ *
+ * What is not attached is left alone.
+ *
+ * Context: inside the gate. Takes the session lock.
+ * Return: 0
+ */
+int vfio_detach(struct vfio_cmd *cmd)
+{
+	struct vfio_device_detach_iommufd_pt *detach = (void *)cmd->arg;
+	struct vfio_device *vdev = cmd->vdev;
+
+	guard(mutex)(&vdev->lock);
+	if (detach->flags) {
+		if (!xa_erase(&vdev->pasids, detach->pasid))
+			return 0;
+		iommufd_device_detach(vdev->idev, detach->pasid);
+	} else {
+		if (!vdev->pt_id)
+			return 0;
+		iommufd_device_detach(vdev->idev, IOMMU_NO_PASID);
+		WRITE_ONCE(vdev->pt_id, 0);
+	}
+	trace_vfio_detach(vdev, detach->flags ? detach->pasid : IOMMU_NO_PASID);
+	return 0;
+}
+
+/**
+ * vfio_device_lock_attached - keep a device attached to its page table, or without one
+ * @vdev: the device
+ *
+ * Context: inside the gate. Takes the session lock, which vfio_device_unlock_attached() releases.
+ * Return: is it attached?
+ */
+bool vfio_device_lock_attached(struct vfio_device *vdev)
+{
+	mutex_lock(&vdev->lock);
+	return vdev->pt_id;
+}
+EXPORT_SYMBOL_GPL(vfio_device_lock_attached);
+
+/**
+ * vfio_device_unlock_attached - end vfio_device_lock_attached()
+ * @vdev: the device
+ */
+void vfio_device_unlock_attached(struct vfio_device *vdev)
+{
+	mutex_unlock(&vdev->lock);
+}
+EXPORT_SYMBOL_GPL(vfio_device_unlock_attached);
+
+MODULE_IMPORT_NS("IOMMUFD");

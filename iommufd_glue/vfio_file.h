@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The map of vfio-iommufd.ko: what its files give to each other.
+ */
+#ifndef VFIO_FILE_H
+#define VFIO_FILE_H
+
+#include <linux/spinlock.h>
+
+#include "vfio_device.h"
+
+struct iommufd_ctx;
+struct kvm;
+
+/**
+ * struct vfio_file - one open file of a device
+ * @vdev: the device; the file holds a reference. When its gate is closed, the file is revoked.
+ * @bound: the file owns the device, or did when it was revoked; set once, by vfio_bind()
+ * @mapping: address space that VMAs of this file are in
+ * @devid: id of the device in its iommufd context while the file is bound
+ * @kvm: the virtual machine that this file was announced to, for people to see; not referenced
+ * @error_lock: protects @error and @text
+ * @error: what the last call that failed with a reason returned
+ * @text: the reason
+ */
+struct vfio_file {
+	struct vfio_device *vdev;
+	bool bound;
+	struct address_space *mapping;
+	u32 devid;
+	struct kvm *kvm;
+	spinlock_t error_lock;	/* see above */
+	int error;
+	char text[VFIO_LAST_ERROR_LEN];
+};
+
+/**
+ * vfio_device_enter - pass the gate
+ * @file: the caller's file
+ * @unbound: also before BIND
+ * @gate: for vfio_device_leave()
+ *
+ * Return: 0: the device stays until vfio_device_leave(); -ENODEV when it has been taken away;
+ * -EINVAL when the file is not bound
+ */
+static __always_inline int vfio_device_enter(struct vfio_file *file, bool unbound,
+					     struct srcu_ctr __percpu **gate)
+{
+	struct vfio_device *vdev = file->vdev;
+	int ret = -ENODEV;
+
+	*gate = srcu_read_lock_fast(&vdev->gate);
+	if (likely(!READ_ONCE(vdev->revoked))) {
+		/* Pairs with vfio_bind(). */
+		if (likely(unbound || smp_load_acquire(&file->bound)))
+			return 0;
+		ret = -EINVAL;
+	}
+	srcu_read_unlock_fast(&vdev->gate, *gate);
+	return ret;
+}
+
+/**
+ * vfio_device_leave - end what vfio_device_enter() began
+ * @file: the same
+ * @gate: from vfio_device_enter()
+ */
+static __always_inline void vfio_device_leave(struct vfio_file *file,
+					      struct srcu_ctr __percpu *gate)
+{
+	srcu_read_unlock_fast(&file->vdev->gate, gate);
+}
+
+/* file.c */
+extern const struct file_operations vfio_file_fops;
+
+/* bind.c */
+int vfio_bind_fetch(struct vfio_cmd *cmd);
+int vfio_bind(struct vfio_cmd *cmd);
+int vfio_attach_fetch(struct vfio_cmd *cmd);
+int vfio_attach(struct vfio_cmd *cmd);
+int vfio_detach_fetch(struct vfio_cmd *cmd);
+int vfio_detach(struct vfio_cmd *cmd);
+void vfio_session_end(struct vfio_device *vdev);
+
+/* device.c */
+extern const struct class vfio_class;
+extern dev_t vfio_devt;
+extern struct ida vfio_ida;
+
+#endif
