@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the PCI core tells a driver about uncorrected errors (the kernel's
+ * Documentation/PCI/pci-error-recovery.rst), and about resets.
+ *
+ * From the first call on, until recovery has ended in one way or another, the function is frozen:
+ * its user is kept off it, and waits, as he does for a reset. That is so even when the link works:
+ * the driver of another function may ask for a reset of the bus, and nobody would tell us before.
+ * No lock can be held from call to call, as the device lock is not either. The PCI core calls with
+ * pci_bus_sem held, which it takes itself where core_lock is held; so here only hw_lock is taken.
+ */
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "vfio_pci.h"
+
+/**
+ * vfio_pci_lock_user - take core_lock and hw_lock, once the function is not frozen
+ * @vpd: the device
+ *
+ * For those who come on behalf of a user, who may die waiting: then they go ahead.
+ *
+ * Context: in the gate, with no lock that the device's removal takes
+ */
+void vfio_pci_lock_user(struct vfio_pci_device *vpd)
+{
+	vfio_pci_lock(vpd);
+	while (unlikely(vpd->frozen) && !fatal_signal_pending(current)) {
+		vfio_pci_unlock(vpd);
+		wait_event_killable(vpd->thawed, !READ_ONCE(vpd->frozen));
+		vfio_pci_lock(vpd);
+	}
+}
+
+/**
+ * vfio_pci_lock_hw - the same for those who do not call the PCI core: take hw_lock alone
+ * @vpd: the device
+ *
+ * Nobody enters the PCI core meanwhile, as he needs hw_lock for that.
+ *
+ * Context: as vfio_pci_lock_user()
+ */
+void vfio_pci_lock_hw(struct vfio_pci_device *vpd)
+{
+	mutex_lock(&vpd->hw_lock);
+	if (likely(!vpd->frozen && !vpd->in_core))
+		return;
+	mutex_unlock(&vpd->hw_lock);
+	vfio_pci_lock_user(vpd);
+	mutex_unlock(&vpd->core_lock);
+}
+
+/* One that sleeps is not woken up: nobody knows what the link is worth, and a reset does that. */
+static void vfio_pci_freeze(struct vfio_pci_device *vpd)
+{
+	struct pci_dev *pdev = vpd->pdev;
+
+	if (vpd->frozen)
+		return;
+	if (vpd->hw == VFIO_PCI_LIVE)
+		vfio_pci_decode_block(vpd);
+	WRITE_ONCE(vpd->frozen, true);
+	/* What the PCI core is at work on has been saved before. */
+	if (!(vpd->in_core && pdev->state_saved) &&
+	    (!pci_device_is_present(pdev) || pci_save_state(pdev)))
+		return;
+	/* A copy of our own: if the host resets the function meanwhile, it saves what there is. */
+	vpd->frozen_state = pci_store_saved_state(pdev);
+}
+
+/* As at the freeze; if that is not known, as at the beginning of the session. */
+static void vfio_pci_frozen_restore(struct vfio_pci_device *vpd)
+{
+	const u16 user = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	struct pci_saved_state *state = vpd->frozen_state ?: vpd->saved;
+	struct pci_dev *pdev = vpd->pdev;
+	u16 command;
+
+	vfio_pci_power_refresh(vpd);
+	if (state)
+		pci_load_saved_state(pdev, state);
+	pci_restore_state(pdev);
+	if (vpd->frozen_state || vpd->hw != VFIO_PCI_LIVE)
+		return;
+	pci_read_config_word(pdev, PCI_COMMAND, &command);
+	command &= ~user;
+	pci_write_config_word(pdev, PCI_COMMAND,
+			      command | (vfio_pci_config_command(vpd) & user));
+}
+
+static void vfio_pci_thaw(struct vfio_pci_device *vpd)
+{
+	if (!vpd->frozen)
+		return;
+	kfree(vpd->frozen_state);
+	vpd->frozen_state = NULL;
+	WRITE_ONCE(vpd->frozen, false);
+	if (vpd->hw == VFIO_PCI_LIVE) {
+		vfio_pci_config_after_reset(vpd);
+		vfio_pci_decode_update(vpd);
+	}
+	wake_up_all(&vpd->thawed);
+}
+
+/**
+ * vfio_pci_give_up - nobody will tell how a recovery under way has ended
+ * @vpd: the device
+ *
+ * If it answers it is given its configuration back. Else its user has no BARs any more.
+ *
+ * Context: device lock held, takes hw_lock
+ */
+void vfio_pci_give_up(struct vfio_pci_device *vpd)
+{
+	guard(mutex)(&vpd->hw_lock);
+	if (!vpd->frozen)
+		return;
+	if (pci_device_is_present(vpd->pdev))
+		vfio_pci_frozen_restore(vpd);
+	else
+		vfio_pci_set_hw(vpd, VFIO_PCI_IDLE);
+	vfio_pci_thaw(vpd);
+}
+
+/* The next is slot_reset or, if nobody wants a reset, resume; or this again, in the end. */
+static pci_ers_result_t vfio_pci_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
+{
+	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);
+
+	if (state == pci_channel_io_perm_failure) {
+		vfio_pci_give_up(vpd);
+	} else {
+		scoped_guard(mutex, &vpd->hw_lock)
+			vfio_pci_freeze(vpd);
+	}
+	vfio_pci_irq_signal_error(vpd);
+	return state == pci_channel_io_normal ? PCI_ERS_RESULT_CAN_RECOVER :
+						PCI_ERS_RESULT_NEED_RESET;
+}
+
+static pci_ers_result_t vfio_pci_slot_reset(struct pci_dev *pdev)
+{
+	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);
+
+	guard(mutex)(&vpd->hw_lock);
+	vfio_pci_frozen_restore(vpd);
+	return PCI_ERS_RESULT_RECOVERED;
+}
+
+static void vfio_pci_resume(struct pci_dev *pdev)
+{
+	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);
+
+	guard(mutex)(&vpd->hw_lock);
+	vfio_pci_thaw(vpd);
+}
+
+const struct pci_error_handlers vfio_pci_error_handlers = {
+	.error_detected = vfio_pci_error_detected,
+	.slot_reset = vfio_pci_slot_reset,
+	.resume = vfio_pci_resume,
+	.reset_prepare = vfio_pci_reset_prepare,
+	.reset_done = vfio_pci_reset_done,
+};

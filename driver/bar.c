@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * BAR regions: memory and I/O ports, by pread and pwrite. mmap.c has the other way to them.
+ */
+#include <linux/io.h>
+#include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/unaligned.h>
+
+#include "vfio_pci.h"
+
+/*
+ * An access is of the widest kind that the offset's alignment, the bytes left and the widest
+ * allowed one make possible. Registers often act on a whole access, so its width is part of what
+ * the user asks for.
+ */
+static size_t vfio_pci_bar_width(u64 off, size_t len, size_t widest)
+{
+	return min_t(u64, min(len, widest), off ? off & -off : widest);
+}
+
+static size_t vfio_pci_bar_read_one(void __iomem *at, void *buf, u64 off, size_t len, size_t widest)
+{
+	size_t width = vfio_pci_bar_width(off, len, widest);
+
+	if (width >= 8) {
+		put_unaligned_le64(ioread64(at), buf);
+		return 8;
+	}
+	if (width >= 4) {
+		put_unaligned_le32(ioread32(at), buf);
+		return 4;
+	}
+	if (width >= 2) {
+		put_unaligned_le16(ioread16(at), buf);
+		return 2;
+	}
+	*(u8 *)buf = ioread8(at);
+	return 1;
+}
+
+static size_t vfio_pci_bar_write_one(void __iomem *at, const void *buf, u64 off, size_t len,
+				     size_t widest)
+{
+	size_t width = vfio_pci_bar_width(off, len, widest);
+
+	if (width >= 8) {
+		iowrite64(get_unaligned_le64(buf), at);
+		return 8;
+	}
+	if (width >= 4) {
+		iowrite32(get_unaligned_le32(buf), at);
+		return 4;
+	}
+	if (width >= 2) {
+		iowrite16(get_unaligned_le16(buf), at);
+		return 2;
+	}
+	iowrite8(*(const u8 *)buf, at);
+	return 1;
+}
+
+/*
+ * How many bytes of [off, off + len) can be moved in one go, and whether they are the MSI-X
+ * table's. That is the host's: its writes are dropped, and it reads as all ones. (By mmap the user
+ * gets at it. Interrupt remapping then keeps what he writes there harmless; pread and pwrite
+ * leave it out because users expect them to.)
+ */
+static size_t vfio_pci_bar_span(struct vfio_pci_device *vpd, unsigned int bar, u64 off, size_t len,
+				bool *hidden)
+{
+	*hidden = false;
+	if ((int)bar != vpd->msix_bar || off >= vpd->msix_end)
+		return len;
+	if (off < vpd->msix_start)
+		return min_t(u64, len, vpd->msix_start - off);
+	*hidden = true;
+	return min_t(u64, len, vpd->msix_end - off);
+}
+
+static void vfio_pci_bar_move(struct vfio_pci_device *vpd, unsigned int bar, void __iomem *base,
+			      const struct vfio_io *io, u64 off, size_t len, bool write)
+{
+	size_t widest = pci_resource_flags(vpd->pdev, bar) & IORESOURCE_MEM ? 8 : 4;
+	size_t done = 0;
+
+	while (done < len) {
+		bool hidden;
+		size_t n = vfio_pci_bar_span(vpd, bar, off + done, len - done, &hidden);
+		void *buf = io->buf + done;
+
+		if (!hidden && write)
+			n = vfio_pci_bar_write_one(base + off + done, buf, off + done, n, widest);
+		else if (!hidden)
+			n = vfio_pci_bar_read_one(base + off + done, buf, off + done, n, widest);
+		else if (!write)
+			memset(buf, 0xff, n);
+		done += n;
+	}
+}
+
+/* The kernel's mapping of a BAR, made on first use. Who comes second throws his away. */
+static void __iomem *vfio_pci_barmap(struct vfio_pci_device *vpd, unsigned int bar)
+{
+	void __iomem *base = READ_ONCE(vpd->barmap[bar]), *other;
+
+	if (base)
+		return base;
+	base = pci_iomap(vpd->pdev, bar, 0);
+	if (!base)
+		return NULL;
+	other = cmpxchg(&vpd->barmap[bar], NULL, base);
+	if (!other)
+		return base;
+	pci_iounmap(vpd->pdev, base);
+	return other;
+}
+
+/* One register of a memory BAR: nearly all that ever comes. False if it is something else. */
+static bool vfio_pci_bar_register(struct vfio_pci_device *vpd, unsigned int bar,
+				  void __iomem *at, const struct vfio_io *io, u64 off, bool write)
+{
+	size_t len = io->len;
+	void *buf = io->buf;
+
+	if (off & (len - 1) ||
+	    ((int)bar == vpd->msix_bar && off < vpd->msix_end && off + len > vpd->msix_start))
+		return false;
+	switch (len) {
+	case 1:
+		if (write)
+			writeb(*(u8 *)buf, at);
+		else
+			*(u8 *)buf = readb(at);
+		return true;
+	case 2:
+		if (write)
+			writew(get_unaligned_le16(buf), at);
+		else
+			put_unaligned_le16(readw(at), buf);
+		return true;
+	case 4:
+		if (write)
+			writel(get_unaligned_le32(buf), at);
+		else
+			put_unaligned_le32(readl(at), buf);
+		return true;
+	case 8:
+		if (write)
+			writeq(get_unaligned_le64(buf), at);
+		else
+			put_unaligned_le64(readq(at), buf);
+		return true;
+	}
+	return false;
+}
+
+/**
+ * vfio_pci_bar_prepare - may a BAR be accessed?
+ * @vpd: the device, open
+ * @bar: a BAR that there is
+ *
+ * Return: 0: vfio_pci_bar_put() works until vfio_pci_bars_close(); -EBUSY if somebody else has
+ * reserved it; -ENOMEM
+ */
+int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar)
+{
+	if (!(vpd->bar_reserved & BIT(bar)))
+		return -EBUSY;
+	return vfio_pci_barmap(vpd, bar) ? 0 : -ENOMEM;
+}
+
+/**
+ * vfio_pci_bar_put - write to a BAR
+ * @vpd: the device
+ * @bar: prepared by vfio_pci_bar_prepare()
+ * @off: offset in the BAR, inside of it, outside of the MSI-X table
+ * @buf: what; not changed
+ * @len: bytes
+ *
+ * Context: any. The function is awake, and does decode.
+ */
+void vfio_pci_bar_put(struct vfio_pci_device *vpd, unsigned int bar, u64 off, void *buf, size_t len)
+{
+	const struct vfio_io io = { .buf = buf, .len = len, .left = len };
+
+	vfio_pci_bar_move(vpd, bar, READ_ONCE(vpd->barmap[bar]), &io, off, len, true);
+}
+
+static ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vpd, unsigned int bar,
+			       const struct vfio_io *io, u64 off, bool write)
+{
+	u64 size = pci_resource_len(vpd->pdev, bar);
+	void __iomem *base;
+	size_t len;
+	int srcu;
+
+	if (off >= size)
+		return -EINVAL;
+	if (!(vpd->bar_reserved & BIT(bar)))
+		return -EBUSY;
+	base = vfio_pci_barmap(vpd, bar);
+	if (!base)
+		return -ENOMEM;
+	len = min_t(u64, io->len, size - off);
+
+	if (pci_resource_flags(vpd->pdev, bar) & IORESOURCE_MEM) {
+		if (!vfio_pci_decode_enter(vpd, &srcu))
+			return -EIO;
+		if (len < io->len || !vfio_pci_bar_register(vpd, bar, base + off, io, off, write))
+			vfio_pci_bar_move(vpd, bar, base, io, off, len, write);
+		vfio_pci_decode_exit(vpd, srcu);
+	} else {
+		/* Ports cannot be mapped, so they are rare enough for the lock. */
+		guard(vfio_pci_hw)(vpd);
+		if (vpd->suspended)
+			return -EIO;
+		vfio_pci_bar_move(vpd, bar, base, io, off, len, write);
+	}
+	return len;
+}
+
+static ssize_t vfio_pci_bar_read(struct vfio_pci_device *vpd, unsigned int bar,
+				 const struct vfio_io *io, u64 off)
+{
+	return vfio_pci_bar_rw(vpd, bar, io, off, false);
+}
+
+static ssize_t vfio_pci_bar_write(struct vfio_pci_device *vpd, unsigned int bar,
+				  const struct vfio_io *io, u64 off)
+{
+	return vfio_pci_bar_rw(vpd, bar, io, off, true);
+}
+
+static int vfio_pci_bar_info(struct vfio_pci_device *vpd, unsigned int bar,
+			     struct vfio_region_info *info, struct vfio_caps *caps)
+{
+	info->size = pci_resource_len(vpd->pdev, bar);
+	if (!info->size)
+		return 0;
+
+	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	if (vpd->bar_mmap & BIT(bar)) {
+		info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
+		if ((int)bar == vpd->msix_bar)
+			vfio_caps_add(caps, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, 1,
+				      sizeof(struct vfio_info_cap_header));
+	}
+	return 0;
+}
+
+const struct vfio_pci_region_ops vfio_pci_bar_ops = {
+	.info = vfio_pci_bar_info,
+	.read = vfio_pci_bar_read,
+	.write = vfio_pci_bar_write,
+	.mmap = vfio_pci_bar_mmap,
+};
+
+/*
+ * A BAR smaller than a page can be mapped if it begins a page whose rest is nobody's, and is kept
+ * so. One that begins inside a page cannot: the user could not know where.
+ */
+static bool vfio_pci_bar_pad(struct vfio_pci_device *vpd, unsigned int bar, struct resource *res)
+{
+	struct resource *pad = &vpd->bar_pad[bar];
+
+	if (!PAGE_ALIGNED(res->start))
+		return false;
+	*pad = DEFINE_RES_NAMED(res->end + 1, PAGE_SIZE - resource_size(res),
+				"vfio-pci rest of page", res->flags);
+	if (res->parent && !request_resource(res->parent, pad))
+		return true;
+	pad->parent = NULL;
+	return false;
+}
+
+/**
+ * vfio_pci_bars_open - reserve the BARs for the session
+ * @vpd: the device, enabled
+ *
+ * A BAR that somebody else has reserved is there in the info ioctls, but cannot be accessed.
+ */
+void vfio_pci_bars_open(struct vfio_pci_device *vpd)
+{
+	struct pci_dev *pdev = vpd->pdev;
+	unsigned int bar;
+
+	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
+		struct resource *res = pci_resource_n(pdev, bar);
+
+		if (!pci_resource_len(pdev, bar) ||
+		    pci_request_selected_regions(pdev, BIT(bar), "vfio-pci"))
+			continue;
+		vpd->bar_reserved |= BIT(bar);
+		if (!(res->flags & IORESOURCE_MEM) || pdev->non_mappable_bars)
+			continue;
+		if (resource_size(res) >= PAGE_SIZE || vfio_pci_bar_pad(vpd, bar, res))
+			vpd->bar_mmap |= BIT(bar);
+	}
+}
+
+/**
+ * vfio_pci_bars_close - undo vfio_pci_bars_open(), and what was mapped since
+ * @vpd: the device, no longer LIVE
+ */
+void vfio_pci_bars_close(struct vfio_pci_device *vpd)
+{
+	unsigned int bar;
+
+	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
+		if (vpd->barmap[bar])
+			pci_iounmap(vpd->pdev, vpd->barmap[bar]);
+		vpd->barmap[bar] = NULL;
+		if (vpd->bar_pad[bar].parent)
+			release_resource(&vpd->bar_pad[bar]);
+	}
+	pci_release_selected_regions(vpd->pdev, vpd->bar_reserved);
+	vpd->bar_reserved = 0;
+	vpd->bar_mmap = 0;
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Probe and remove; open and close: what a session turns on and off, in mirrored order.
+ */
+#include "vfio_pci.h"
+
+/**
+ * vfio_pci_set_hw - the hardware is somebody's, or is not any more
+ * @vpd: the device
+ * @hw: what it is doing from now on
+ */
+void vfio_pci_set_hw(struct vfio_pci_device *vpd, enum vfio_pci_hw hw)
+{
+	lockdep_assert_held(&vpd->hw_lock);
+
+	vpd->hw = hw;
+	vfio_pci_decode_update(vpd);
+}
+
+static void vfio_pci_find_msix_table(struct vfio_pci_device *vpd)
+{
+	struct pci_dev *pdev = vpd->pdev;
+	u32 table;
+
+	vpd->msix_bar = -1;
+	if (!pdev->msix_cap)
+		return;
+	/* PCIe r6.2 7.7.2.3: BAR indicator and offset share a register */
+	pci_read_config_dword(pdev, pdev->msix_cap + PCI_MSIX_TABLE, &table);
+	vpd->msix_bar = table & PCI_MSIX_TABLE_BIR;
+	vpd->msix_start = table & PCI_MSIX_TABLE_OFFSET;
+	vpd->msix_end = vpd->msix_start + pci_msix_vec_count(pdev) * PCI_MSIX_ENTRY_SIZE;
+}
+
+static int vfio_pci_settle(struct vfio_device *vdev, struct vfio_file *file)
+{
+	struct vfio_pci_device *vpd = to_vfio_pci(vdev);
+	int ret;
+
+	ret = vfio_pci_sriov_settle(vpd, file);
+	if (ret)
+		return ret;
+	/* If the worker has not begun yet, it need not. */
+	cancel_delayed_work_sync(&vpd->reset_work);
+	ret = vfio_pci_wake(vdev);
+	if (ret)
+		return vfio_err(file, ret, "the function does not wake up");
+	ret = vfio_pci_make_clean(vpd);
+	vfio_pci_rest(vdev);
+	vfio_pci_settle_group(vpd);
+	if (ret) {
+		queue_delayed_work(vfio_pci_wq, &vpd->reset_work, 0);
+		vfio_err(file, ret, "somebody else is about to reset or unbind the function");
+	}
+	return ret;
+}
+
+static int vfio_pci_start(struct vfio_pci_device *vpd, struct vfio_file *file)
+{
+	struct pci_dev *pdev = vpd->pdev;
+	int ret;
+
+	ret = vfio_pci_power_open(vpd);
+	if (ret)
+		return vfio_err(file, ret, "the function does not wake up");
+
+	/* A reset by somebody else must not run meanwhile. */
+	vfio_pci_lock(vpd);
+	pci_clear_master(pdev);
+	vfio_pci_core_enter(vpd);
+	ret = pci_enable_device(pdev);
+	vfio_pci_core_exit(vpd);
+	if (ret) {
+		vfio_err(file, ret, "the function cannot be enabled, see the kernel log");
+		goto unlock;
+	}
+	if (vpd->frozen) {
+		ret = vfio_err(file, -EAGAIN, "the function recovers from an error");
+		goto disable;
+	}
+
+	/* What is saved, and given back after the session, has INTx closed. */
+	vfio_pci_irq_open(vpd);
+	pci_save_state(pdev);
+	vpd->saved = pci_store_saved_state(pdev);
+	if (!vpd->saved) {
+		ret = -ENOMEM;
+		goto disable;
+	}
+	ret = vfio_pci_config_open(vpd);
+	if (ret)
+		goto free_saved;
+	ret = vfio_pci_igd_open(vpd);
+	if (ret) {
+		vfio_err(file, ret, "the graphics' OpRegion cannot be used");
+		goto close_config;
+	}
+	vfio_pci_find_msix_table(vpd);
+	vfio_pci_atomics_open(vpd);
+	vfio_pci_bars_open(vpd);
+
+	vpd->clean = false;
+	vfio_pci_set_hw(vpd, VFIO_PCI_LIVE);
+	vfio_pci_unlock(vpd);
+	return 0;
+
+close_config:
+	vfio_pci_extras_close(vpd);
+	vfio_pci_config_close(vpd);
+free_saved:
+	kfree(vpd->saved);
+	vpd->saved = NULL;
+disable:
+	pci_disable_device(pdev);
+unlock:
+	vfio_pci_unlock(vpd);
+	vfio_pci_power_close(vpd);
+	return ret;
+}
+
+static int vfio_pci_open(struct vfio_device *vdev, struct vfio_file *file, const uuid_t *token)
+{
+	struct vfio_pci_device *vpd = to_vfio_pci(vdev);
+	int ret;
+
+	ret = vfio_pci_sriov_open(vpd, file, token);
+	if (ret)
+		return ret;
+	ret = vfio_pci_start(vpd, file);
+	if (ret)
+		vfio_pci_sriov_close(vpd);
+	return ret;
+}
+
+static void vfio_pci_close(struct vfio_device *vdev)
+{
+	struct vfio_pci_device *vpd = to_vfio_pci(vdev);
+	struct pci_dev *pdev = vpd->pdev;
+
+	vfio_pci_low_power_end(vpd);
+	scoped_guard(vfio_pci, vpd) {
+		vfio_pci_set_power_state(vpd, PCI_D0);
+		vfio_pci_decode_block(vpd);
+		vfio_pci_set_hw(vpd, VFIO_PCI_IDLE);
+		if (VFIO_PCI_DMABUF)
+			vfio_pci_dmabufs_close(vpd);
+		/* Before the page tables go: behind them is the host's memory. */
+		pci_clear_master(pdev);
+	}
+	vfio_pci_rom_close(vpd);
+	vfio_pci_ioeventfds_close(vpd);
+	vfio_pci_bars_close(vpd);
+	vfio_pci_irq_close(vpd);
+	vfio_pci_extras_close(vpd);
+	vfio_pci_config_close(vpd);
+	pci_disable_device(pdev);
+	vfio_pci_power_close(vpd);
+	vfio_pci_sriov_close(vpd);
+}
+
+static void vfio_pci_clean(struct vfio_device *vdev)
+{
+	queue_delayed_work(vfio_pci_wq, &to_vfio_pci(vdev)->reset_work, 0);
+}
+
+static void vfio_pci_request(struct vfio_device *vdev)
+{
+	vfio_pci_irq_signal_request(to_vfio_pci(vdev));
+}
+
+static void vfio_pci_show_fdinfo(struct vfio_device *vdev, struct seq_file *m)
+{
+	vfio_pci_irq_show(to_vfio_pci(vdev), m);
+}
+
+static const struct vfio_feature vfio_pci_features[] = {
+	{
+		.feature = VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
+		.size = sizeof(uuid_t),
+		.has = vfio_pci_has_vf_token,
+		.set = vfio_pci_set_vf_token,
+	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
+		.set = vfio_pci_low_power_entry,
+	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
+		.size = sizeof(struct vfio_device_low_power_entry_with_wakeup),
+		.set = vfio_pci_low_power_entry_with_wakeup,
+	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
+		.set = vfio_pci_low_power_exit,
+	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_BUS_MASTER,
+		.size = sizeof(struct vfio_device_feature_bus_master),
+		.set = vfio_pci_config_bus_master,
+	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_DMA_BUF,
+		.size = sizeof(struct vfio_device_feature_dma_buf),
+		.count = offsetof(struct vfio_device_feature_dma_buf, nr_ranges),
+		.each = sizeof(struct vfio_region_dma_range),
+		.get = VFIO_PCI_DMABUF ? vfio_pci_dmabuf_get : NULL,
+	},
+};
+
+static const struct vfio_device_ops vfio_pci_device_ops = {
+	.ioctls = {
+		[VFIO_NR(VFIO_DEVICE_GET_INFO)] = vfio_pci_get_info,
+		[VFIO_NR(VFIO_DEVICE_GET_REGION_INFO)] = vfio_pci_get_region_info,
+		[VFIO_NR(VFIO_DEVICE_GET_IRQ_INFO)] = vfio_pci_get_irq_info,
+		[VFIO_NR(VFIO_DEVICE_SET_IRQS)] = vfio_pci_set_irqs,
+		[VFIO_NR(VFIO_DEVICE_RESET)] = vfio_pci_reset_ioctl,
+		[VFIO_NR(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)] = vfio_pci_hot_reset_info,
+		[VFIO_NR(VFIO_DEVICE_PCI_HOT_RESET)] = vfio_pci_hot_reset_ioctl,
+		[VFIO_NR(VFIO_DEVICE_IOEVENTFD)] = vfio_pci_set_ioeventfd,
+	},
+	.features = vfio_pci_features,
+	.nr_features = ARRAY_SIZE(vfio_pci_features),
+	.settle = vfio_pci_settle,
+	.open = vfio_pci_open,
+	.wake = vfio_pci_wake,
+	.rest = vfio_pci_rest,
+	.close = vfio_pci_close,
+	.clean = vfio_pci_clean,
+	.request = vfio_pci_request,
+	.read = vfio_pci_read,
+	.write = vfio_pci_write,
+	.mmap = vfio_pci_mmap,
+	.fault = vfio_pci_fault,
+	.show_fdinfo = vfio_pci_show_fdinfo,
+};
+
+/*
+ * Their vendor says that they are not safe in the hands of a hostile user: QuickAssist (C3XXX,
+ * C62X, DH895XCC) and the first data streaming and analytics accelerators.
+ */
+static const struct pci_device_id vfio_pci_denylist[] = {
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_C3XXX) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_C3XXX_VF) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_C62X) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_C62X_VF) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_DH895XCC) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_DH895XCC_VF) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_DSA_SPR0) },
+	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_IAX_SPR0) },
+	{}
+};
+
+/**
+ * vfio_pci_probe - a function is to be given to user space
+ * @pdev: the function
+ * @id: why it matches
+ *
+ * Return: 0; -EINVAL for a bridge, a function that is not safe to assign, or what the front end
+ * refuses; -EBUSY for a physical function whose virtual functions exist already and may be in use;
+ * -ENOMEM
+ */
+int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct vfio_pci_device *vpd;
+	struct vfio_device *vdev;
+	int ret;
+
+	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL) {
+		pci_err(pdev, "a bridge cannot be assigned (header type %d)\n", pdev->hdr_type);
+		return -EINVAL;
+	}
+	if (!vfio_pci_disable_denylist && pci_match_id(vfio_pci_denylist, pdev)) {
+		pci_err(pdev, "cannot be assigned: hostile users can do harm by it, see disable_denylist\n");
+		return -EINVAL;
+	}
+	if (pci_num_vf(pdev)) {
+		pci_err(pdev, "cannot be assigned while its %d virtual functions exist\n",
+			pci_num_vf(pdev));
+		return -EBUSY;
+	}
+
+	vdev = vfio_device_alloc(&pdev->dev, sizeof(*vpd), &vfio_pci_device_ops);
+	if (IS_ERR(vdev))
+		return PTR_ERR(vdev);
+	vpd = to_vfio_pci(vdev);
+	vpd->pdev = pdev;
+	lockdep_register_key(&vpd->core_key);
+	mutex_init_with_key(&vpd->core_lock, &vpd->core_key);
+	mutex_init(&vpd->hw_lock);
+	mutex_init(&vpd->dmabufs_lock);
+	INIT_LIST_HEAD(&vpd->dmabufs);
+	init_waitqueue_head(&vpd->thawed);
+	INIT_DELAYED_WORK(&vpd->reset_work, vfio_pci_reset_work);
+	INIT_LIST_HEAD(&vpd->ioeventfds);
+	ret = init_srcu_struct(&vpd->decode_srcu);
+	if (ret)
+		goto free;
+	pci_set_drvdata(pdev, vpd);
+
+	/* A function that no driver had is in an unknown state, from which it can only go to D0. */
+	pci_set_power_state(pdev, PCI_D0);
+	/* Before a reset, of another function's bus as well, saves and restores what there is. */
+	vfio_pci_restore_lost(vpd);
+	vfio_pci_irq_init(vpd);
+	vfio_pci_sriov_init(vpd);
+	vfio_pci_power_init(vpd);
+	ret = vfio_pci_vga_init(vpd);
+	if (ret)
+		goto exit_power;
+	vpd->reset_works = true;
+	vfio_pci_hot_reset_add(vpd);
+	/* Before it can be opened: a session ends what is queued, and nothing may follow. */
+	queue_delayed_work(vfio_pci_wq, &vpd->reset_work, 0);
+	ret = vfio_device_register(vdev);
+	if (ret)
+		goto del_hot_reset;
+	return 0;
+
+del_hot_reset:
+	cancel_delayed_work_sync(&vpd->reset_work);
+	vfio_pci_hot_reset_del(vpd);
+	vfio_pci_vga_exit(vpd);
+exit_power:
+	vfio_pci_power_exit(vpd);
+	vfio_pci_sriov_exit(vpd);
+	pci_set_drvdata(pdev, NULL);
+	cleanup_srcu_struct(&vpd->decode_srcu);
+free:
+	mutex_destroy(&vpd->hw_lock);
+	mutex_destroy(&vpd->core_lock);
+	lockdep_unregister_key(&vpd->core_key);
+	vfio_device_free(vdev);
+	return ret;
+}
+
+/**
+ * vfio_pci_remove - the host wants the function back, or it is gone
+ * @pdev: the function
+ *
+ * Whoever takes it next gets it as clean as it was, without the last user's data.
+ */
+void vfio_pci_remove(struct pci_dev *pdev)
+{
+	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);
+
+	/* Who waits for the end of a recovery is in the gate, and its next step wants our lock. */
+	vfio_pci_give_up(vpd);
+	vfio_pci_sriov_remove(vpd);
+	vfio_device_unregister(&vpd->vdev);
+	cancel_delayed_work_sync(&vpd->reset_work);
+	vfio_pci_hot_reset_del(vpd);
+	vfio_pci_make_clean_locked(vpd);
+	vfio_pci_vga_exit(vpd);
+	vfio_pci_power_exit(vpd);
+	vfio_pci_sriov_exit(vpd);
+	pci_set_drvdata(pdev, NULL);
+	cleanup_srcu_struct(&vpd->decode_srcu);
+	mutex_destroy(&vpd->hw_lock);
+	mutex_destroy(&vpd->core_lock);
+	lockdep_unregister_key(&vpd->core_key);
+	vfio_device_free(&vpd->vdev);
+}

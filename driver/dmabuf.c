@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Parts of a memory BAR as a DMA-buf, by which other devices reach them.
+ *
+ * Whoever imports a buffer reaches the BAR past the function's driver, so he is shut out where the
+ * user's own mappings are: while the BARs must not be touched (see mmap.c), and for good when the
+ * session ends. The buffer itself lives on, empty, as long as somebody has it open, and keeps the
+ * memory of the device and this module.
+ */
+#include <linux/dma-buf-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/module.h>
+#include <linux/nospec.h>
+#include <linux/overflow.h>
+#include <linux/pci-p2pdma.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include "vfio_pci.h"
+
+/**
+ * struct vfio_pci_dmabuf - what is exported
+ * @vpd: the device; a reference is held
+ * @dmabuf: the kernel's part of it, which frees this
+ * @node: in vpd->dmabufs until the session ends; protected by vpd->dmabufs_lock
+ * @live: the session that exported it goes on; protected by the buffer's reservation lock
+ * @mapped: by importers other than iommufd, which tell when they have unmapped it
+ * @provider: the BAR, to the PCI core
+ * @size: bytes in all of @phys
+ * @nr: ranges in @phys
+ * @phys: where it is
+ */
+struct vfio_pci_dmabuf {
+	struct vfio_pci_device *vpd;
+	struct dma_buf *dmabuf;
+	struct list_head node;
+	bool live;
+	atomic_t mapped;
+	struct p2pdma_provider *provider;
+	size_t size;
+	u32 nr;
+	struct phys_vec phys[] __counted_by(nr);
+};
+
+/*
+ * May it be mapped now? Who shuts importers out changes @decode first and then takes the lock, so
+ * whoever was told yes before that is seen by him.
+ */
+static bool vfio_pci_dmabuf_usable(struct vfio_pci_dmabuf *buf)
+{
+	dma_resv_assert_held(buf->dmabuf->resv);
+
+	return buf->live && READ_ONCE(buf->vpd->decode) == VFIO_PCI_DECODE_ON &&
+	       !READ_ONCE(buf->vpd->low_power);
+}
+
+/* Only for importers who go straight to the BAR, and let go of it when they are told to. */
+static int vfio_pci_dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
+{
+	if (!attach->peer2peer || !dma_buf_attach_revocable(attach))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static struct sg_table *vfio_pci_dmabuf_map(struct dma_buf_attachment *attach,
+					    enum dma_data_direction dir)
+{
+	struct vfio_pci_dmabuf *buf = attach->dmabuf->priv;
+	struct sg_table *sgt;
+
+	if (!vfio_pci_dmabuf_usable(buf))
+		return ERR_PTR(-ENODEV);
+	sgt = dma_buf_phys_vec_to_sgt(attach, buf->provider, buf->phys, buf->nr, buf->size, dir);
+	if (!IS_ERR(sgt))
+		atomic_inc(&buf->mapped);
+	return sgt;
+}
+
+static void vfio_pci_dmabuf_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+				  enum dma_data_direction dir)
+{
+	struct vfio_pci_dmabuf *buf = attach->dmabuf->priv;
+
+	/*
+	 * It has no entries for CPUs, and Linux 7.3 says so by clearing this, by which the helper
+	 * then frees the table: without this, it frees none of it.
+	 */
+	sgt->orig_nents = sgt->nents;
+	dma_buf_free_sgt(attach, sgt, dir);
+	atomic_dec_and_wake_up(&buf->mapped);
+}
+
+/*
+ * Nobody has it any more, by a file or by a path. The device may be another session's by now, or
+ * nobody's. This may be long after its file was closed, so only the list can say whether it is
+ * still there.
+ */
+static void vfio_pci_dmabuf_release(struct dma_buf *dmabuf)
+{
+	struct vfio_pci_dmabuf *buf = dmabuf->priv;
+
+	scoped_guard(mutex, &buf->vpd->dmabufs_lock)
+		list_del(&buf->node);
+	vfio_device_free(&buf->vpd->vdev);
+	kfree(buf);
+}
+
+static const struct dma_buf_ops vfio_pci_dmabuf_ops = {
+	.attach = vfio_pci_dmabuf_attach,
+	.map_dma_buf = vfio_pci_dmabuf_map,
+	.unmap_dma_buf = vfio_pci_dmabuf_unmap,
+	.release = vfio_pci_dmabuf_release,
+};
+
+/**
+ * vfio_pci_dma_buf_iommufd_map - where is the BAR that iommufd is to map?
+ * @attach: iommufd's, to a buffer of anybody's
+ * @phys: filled in
+ *
+ * iommufd looks this up by its name. It forgets @phys when it is told to invalidate its mappings,
+ * and does not ask again.
+ *
+ * Context: reservation lock of the buffer held
+ * Return: 0; -EOPNOTSUPP for what is not one range of a BAR; -ENODEV while it must not be touched
+ */
+int vfio_pci_dma_buf_iommufd_map(struct dma_buf_attachment *attach, struct phys_vec *phys)
+{
+	struct vfio_pci_dmabuf *buf = attach->dmabuf->priv;
+
+	if (attach->dmabuf->ops != &vfio_pci_dmabuf_ops)
+		return -EOPNOTSUPP;
+	if (!vfio_pci_dmabuf_usable(buf))
+		return -ENODEV;
+	if (buf->nr != 1)
+		return -EOPNOTSUPP;
+	*phys = buf->phys[0];
+	return 0;
+}
+EXPORT_SYMBOL_FOR_MODULES(vfio_pci_dma_buf_iommufd_map, "iommufd");
+
+/* Fill @buf with the ranges that the user wants, which are all inside the BAR. */
+static int vfio_pci_dmabuf_fill(struct vfio_pci_dmabuf *buf, struct pci_dev *pdev,
+				const struct vfio_device_feature_dma_buf *get)
+{
+	u64 start = pci_resource_start(pdev, get->region_index);
+	u64 len = pci_resource_len(pdev, get->region_index);
+	u32 i;
+
+	for (i = 0; i < get->nr_ranges; i++) {
+		const struct vfio_region_dma_range *range = &get->dma_ranges[i];
+
+		if (!range->length || !PAGE_ALIGNED(range->offset) || !PAGE_ALIGNED(range->length))
+			return -EINVAL;
+		if (range->offset >= len || range->length > len - range->offset)
+			return -EINVAL;
+		/* The DMA API has a use of its own for the uppermost bit of a size. */
+		if (check_add_overflow(buf->size, range->length, &buf->size) ||
+		    buf->size > LONG_MAX)
+			return -EINVAL;
+		buf->phys[i].paddr = start + range->offset;
+		buf->phys[i].len = range->length;
+	}
+	return 0;
+}
+
+/* Export it, as something that nobody knows of yet. From here on the release op frees it. */
+static int vfio_pci_dmabuf_export(struct vfio_pci_device *vpd, struct vfio_pci_dmabuf *buf,
+				  u32 open_flags)
+{
+	DEFINE_DMA_BUF_EXPORT_INFO(info);
+	struct dma_buf *dmabuf;
+
+	info.ops = &vfio_pci_dmabuf_ops;
+	info.size = buf->size;
+	info.flags = open_flags;
+	info.priv = buf;
+	dmabuf = dma_buf_export(&info);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+
+	vfio_device_get(&vpd->vdev);
+	buf->vpd = vpd;
+	buf->dmabuf = dmabuf;
+	buf->live = true;
+	guard(mutex)(&vpd->dmabufs_lock);
+	list_add_tail(&buf->node, &vpd->dmabufs);
+	return 0;
+}
+
+/**
+ * vfio_pci_dmabuf_get - answer GET of VFIO_DEVICE_FEATURE_DMA_BUF
+ * @cmd: data is a struct vfio_device_feature_dma_buf with its ranges
+ *
+ * Nothing is written to the user's struct: what fails after there is a file would leave it behind.
+ *
+ * Return: the new file descriptor; -EINVAL for flags, no ranges, a BAR of ports, or ranges that
+ * are not whole pages of the BAR; -ENODEV for what is no BAR, or one that cannot be accessed; an
+ * error of the PCI core, of the DMA-buf framework, or of getting a file descriptor
+ */
+int vfio_pci_dmabuf_get(struct vfio_cmd *cmd)
+{
+	const struct vfio_device_feature_dma_buf *get = cmd->data;
+	struct vfio_pci_device *vpd = to_vfio_pci(cmd->vdev);
+	struct vfio_pci_dmabuf *buf;
+	u32 bar = get->region_index;
+	int ret;
+
+	if (!get->nr_ranges || get->flags)
+		return vfio_err(cmd->file, -EINVAL, "a DMA-buf has at least a range, and no flags");
+	if (bar >= PCI_STD_NUM_BARS || !(vpd->bar_reserved & BIT(bar)))
+		return vfio_err(cmd->file, -ENODEV, "region %u is not a BAR, or is in use", bar);
+	bar = array_index_nospec(bar, PCI_STD_NUM_BARS);
+
+	buf = kzalloc_flex(*buf, phys, get->nr_ranges, GFP_KERNEL_ACCOUNT);
+	if (!buf)
+		return -ENOMEM;
+	buf->nr = get->nr_ranges;
+	ret = vfio_pci_dmabuf_fill(buf, vpd->pdev, get);
+	if (ret) {
+		vfio_err(cmd->file, ret, "a range is not whole pages inside of BAR %u", bar);
+		goto free;
+	}
+	scoped_guard(mutex, &vpd->hw_lock)
+		ret = pcim_p2pdma_init(vpd->pdev);
+	if (ret)
+		goto free;
+	buf->provider = pcim_p2pdma_provider(vpd->pdev, bar);
+	if (!buf->provider) {
+		ret = vfio_err(cmd->file, -EINVAL, "BAR %u is not memory", bar);
+		goto free;
+	}
+	ret = vfio_pci_dmabuf_export(vpd, buf, get->open_flags);
+	if (ret)
+		goto free;
+
+	cmd->out_len = 0;
+	ret = dma_buf_fd(buf->dmabuf, get->open_flags);
+	if (ret < 0)
+		dma_buf_put(buf->dmabuf);
+	return ret;
+
+free:
+	kfree(buf);
+	return ret;
+}
+
+/**
+ * vfio_pci_dmabufs_revoke - nobody reaches the BARs by a DMA-buf any more
+ * @vpd: the device, whose decode is no longer ON; when it is, buffers can be mapped anew
+ *
+ * Context: hw_lock held. Takes reservation locks and, inside them, those of importers, and waits
+ * until these have unmapped.
+ */
+void vfio_pci_dmabufs_revoke(struct vfio_pci_device *vpd)
+{
+	struct vfio_pci_dmabuf *buf;
+
+	lockdep_assert_held(&vpd->hw_lock);
+
+	guard(mutex)(&vpd->dmabufs_lock);
+	list_for_each_entry(buf, &vpd->dmabufs, node) {
+		struct dma_resv *resv = buf->dmabuf->resv;
+
+		dma_resv_lock(resv, NULL);
+		dma_buf_invalidate_mappings(buf->dmabuf);
+		dma_resv_wait_timeout(resv, DMA_RESV_USAGE_BOOKKEEP, false, MAX_SCHEDULE_TIMEOUT);
+		dma_resv_unlock(resv);
+		wait_var_event(&buf->mapped, !atomic_read(&buf->mapped));
+	}
+}
+
+/**
+ * vfio_pci_dmabufs_close - the DMA-bufs of the session are dead for good
+ * @vpd: the device, no longer LIVE, whose decode has been blocked
+ *
+ * Context: hw_lock held
+ */
+void vfio_pci_dmabufs_close(struct vfio_pci_device *vpd)
+{
+	struct vfio_pci_dmabuf *buf, *next;
+
+	lockdep_assert_held(&vpd->hw_lock);
+
+	guard(mutex)(&vpd->dmabufs_lock);
+	list_for_each_entry_safe(buf, next, &vpd->dmabufs, node) {
+		dma_resv_lock(buf->dmabuf->resv, NULL);
+		buf->live = false;
+		dma_resv_unlock(buf->dmabuf->resv);
+		list_del_init(&buf->node);
+	}
+}
+
+MODULE_IMPORT_NS("DMA_BUF");

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hot resets: of a slot or a bus, with every function on it (PCIe r6.2 6.6.1). All of them must be
+ * ours. Each is kept as it is, nobody's or somebody's, by its core_lock, from the moment that its
+ * owner is known until it has been reset. The locks are taken in the order of the bus, in which the
+ * PCI core takes them, too, by vfio_pci_reset_prepare().
+ */
+#include <linux/iommu.h>
+#include <linux/pm_runtime.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include "vfio_pci.h"
+
+/* All devices, so that those which a hot reset takes along can be found. Innermost of all locks */
+static DEFINE_MUTEX(vfio_pci_list_lock);
+static LIST_HEAD(vfio_pci_list);
+
+/**
+ * struct vfio_pci_reset_set - the functions that are reset together
+ * @nr: how many
+ * @ours: all of them are
+ * @fns: the functions, in the order of the bus
+ * @fns.pdev: a reference
+ * @fns.vpd: pinned; NULL if it is not ours
+ */
+struct vfio_pci_reset_set {
+	unsigned int nr;
+	bool ours;
+	struct {
+		struct pci_dev *pdev;
+		struct vfio_pci_device *vpd;
+	} fns[] __counted_by(nr);
+};
+
+/* Going over the functions; without @set they are only counted. */
+struct vfio_pci_walk {
+	struct pci_slot *slot;
+	unsigned int found;
+	struct vfio_pci_reset_set *set;
+};
+
+/**
+ * vfio_pci_hot_reset_add - hot resets may take a device along from now on
+ * @vpd: the device
+ */
+void vfio_pci_hot_reset_add(struct vfio_pci_device *vpd)
+{
+	guard(mutex)(&vfio_pci_list_lock);
+	list_add_tail(&vpd->node, &vfio_pci_list);
+}
+
+/**
+ * vfio_pci_hot_reset_del - end vfio_pci_hot_reset_add(), and wait for those that have begun
+ * @vpd: the device
+ *
+ * Context: the device lock may be held: a hot reset only tries for it.
+ */
+void vfio_pci_hot_reset_del(struct vfio_pci_device *vpd)
+{
+	guard(mutex)(&vfio_pci_list_lock);
+	list_del(&vpd->node);
+	wait_var_event_mutex(&vpd->pins, !vpd->pins, &vfio_pci_list_lock);
+}
+
+static void vfio_pci_unpin(struct vfio_pci_device *vpd)
+{
+	lockdep_assert_held(&vfio_pci_list_lock);
+
+	if (!--vpd->pins)
+		wake_up_var(&vpd->pins);
+}
+
+/* Pins the device of the IOMMU group that follows the one with the id @last. */
+static struct vfio_pci_device *vfio_pci_next_in_group(struct iommu_group *group, int last)
+{
+	struct vfio_pci_device *vpd, *next = NULL;
+
+	guard(mutex)(&vfio_pci_list_lock);
+	list_for_each_entry(vpd, &vfio_pci_list, node) {
+		struct iommu_group *its = iommu_group_get(&vpd->pdev->dev);
+
+		iommu_group_put(its);
+		if (its == group && (int)pci_dev_id(vpd->pdev) > last &&
+		    (!next || pci_dev_id(vpd->pdev) < pci_dev_id(next->pdev)))
+			next = vpd;
+	}
+	if (next)
+		next->pins++;
+	return next;
+}
+
+/**
+ * vfio_pci_settle_group - end what former sessions have left to do in the rest of an IOMMU group
+ * @vpd: a device of the group
+ *
+ * Until then the group is of their iommufd contexts.
+ *
+ * Context: the session lock may be held
+ */
+void vfio_pci_settle_group(struct vfio_pci_device *vpd)
+{
+	struct iommu_group *group = iommu_group_get(&vpd->pdev->dev);
+	struct vfio_pci_device *other;
+	int last = -1;
+
+	while ((other = vfio_pci_next_in_group(group, last))) {
+		last = pci_dev_id(other->pdev);
+		if (other != vpd)
+			flush_delayed_work(&other->reset_work);
+		scoped_guard(mutex, &vfio_pci_list_lock)
+			vfio_pci_unpin(other);
+	}
+	iommu_group_put(group);
+}
+
+/* Is the function, or a bridge above it, in the slot? */
+static bool vfio_pci_in_slot(struct pci_dev *pdev, struct pci_slot *slot)
+{
+	while (pdev && pdev->bus != slot->bus)
+		pdev = pdev->bus->self;
+	return pdev && pdev->slot == slot;
+}
+
+static int vfio_pci_walk_one(struct pci_dev *pdev, void *data)
+{
+	struct vfio_pci_walk *walk = data;
+
+	if (walk->slot && !vfio_pci_in_slot(pdev, walk->slot))
+		return 0;
+	if (walk->set && walk->found < walk->set->nr)
+		walk->set->fns[walk->found].pdev = pci_dev_get(pdev);
+	walk->found++;
+	return 0;
+}
+
+static void vfio_pci_set_put(struct vfio_pci_reset_set *set)
+{
+	unsigned int i;
+
+	if (IS_ERR_OR_NULL(set))
+		return;
+	guard(mutex)(&vfio_pci_list_lock);
+	for (i = 0; i < set->nr; i++) {
+		if (set->fns[i].vpd)
+			vfio_pci_unpin(set->fns[i].vpd);
+		pci_dev_put(set->fns[i].pdev);
+	}
+	kvfree(set);
+}
+
+DEFINE_FREE(vfio_pci_set_put, struct vfio_pci_reset_set *, vfio_pci_set_put(_T))
+
+static void vfio_pci_set_pin(struct vfio_pci_reset_set *set)
+{
+	struct vfio_pci_device *vpd;
+	unsigned int i, ours = 0;
+
+	guard(mutex)(&vfio_pci_list_lock);
+	list_for_each_entry(vpd, &vfio_pci_list, node) {
+		for (i = 0; i < set->nr; i++) {
+			if (set->fns[i].pdev != vpd->pdev)
+				continue;
+			set->fns[i].vpd = vpd;
+			vpd->pins++;
+			ours++;
+		}
+	}
+	set->ours = ours == set->nr;
+}
+
+/* What a hot reset of @pdev resets: the slot, if it can be, else the bus; see pci_reset_bus() */
+static struct vfio_pci_reset_set *vfio_pci_set_get(struct pci_dev *pdev)
+{
+	struct vfio_pci_reset_set *set __free(vfio_pci_set_put) = NULL;
+	struct vfio_pci_walk walk = {};
+
+	if (!pci_probe_reset_slot(pdev->slot))
+		walk.slot = pdev->slot;
+	else if (pci_probe_reset_bus(pdev->bus))
+		return ERR_PTR(-ENODEV);
+
+	pci_walk_bus(pdev->bus, vfio_pci_walk_one, &walk);
+	set = kvzalloc_flex(*set, fns, walk.found, GFP_KERNEL_ACCOUNT);
+	if (!set)
+		return ERR_PTR(-ENOMEM);
+	set->nr = walk.found;
+
+	walk.set = set;
+	walk.found = 0;
+	pci_walk_bus(pdev->bus, vfio_pci_walk_one, &walk);
+	/* Something was plugged in or out in between. */
+	if (walk.found != set->nr)
+		return ERR_PTR(-EAGAIN);
+	vfio_pci_set_pin(set);
+	return_ptr(set);
+}
+
+/* The same for a user */
+static struct vfio_pci_reset_set *vfio_pci_set_of(struct vfio_cmd *cmd)
+{
+	struct vfio_pci_device *vpd = to_vfio_pci(cmd->vdev);
+	struct vfio_pci_reset_set *set = vfio_pci_set_get(vpd->pdev);
+	unsigned int i;
+
+	if (IS_ERR(set)) {
+		vfio_err(cmd->file, PTR_ERR(set), PTR_ERR(set) == -ENODEV ?
+			 "neither slot nor bus can be reset" :
+			 "functions are being plugged in or out at this moment");
+		return set;
+	}
+	/* What a session just ended has left to do would be in the way, and hide whose it is. */
+	for (i = 0; i < set->nr; i++) {
+		if (set->fns[i].vpd)
+			flush_delayed_work(&set->fns[i].vpd->reset_work);
+	}
+	return set;
+}
+
+/* With hw_lock held; see vfio_device_shared_id() */
+static int vfio_pci_shared_id(struct vfio_cmd *cmd, struct vfio_pci_device *vpd)
+{
+	lockdep_assert_held(&vpd->hw_lock);
+
+	return vfio_device_shared_id(cmd->vdev, &vpd->vdev, vpd->hw == VFIO_PCI_LIVE);
+}
+
+static u32 vfio_pci_devid(struct vfio_cmd *cmd, struct vfio_pci_device *vpd)
+{
+	int id;
+
+	if (!vpd)
+		return VFIO_PCI_DEVID_NOT_OWNED;
+	scoped_guard(mutex, &vpd->hw_lock)
+		id = vfio_pci_shared_id(cmd, vpd);
+	if (id < 0)
+		return VFIO_PCI_DEVID_NOT_OWNED;
+	return id ?: VFIO_PCI_DEVID_OWNED;
+}
+
+/**
+ * vfio_pci_hot_reset_info - answer VFIO_DEVICE_GET_PCI_HOT_RESET_INFO
+ * @cmd: struct vfio_pci_hot_reset_info
+ *
+ * Return: 0; -ENODEV when neither slot nor bus can be reset; -ENOSPC when the user has not enough
+ * room, with the count in @cmd; -EAGAIN when there are other functions than a moment ago; -ENOMEM
+ */
+int vfio_pci_hot_reset_info(struct vfio_cmd *cmd)
+{
+	struct vfio_pci_reset_set *set __free(vfio_pci_set_put) = vfio_pci_set_of(cmd);
+	struct vfio_pci_hot_reset_info *info = (void *)cmd->arg;
+	struct vfio_pci_dependent_device *dep;
+	unsigned int i;
+
+	if (IS_ERR(set))
+		return PTR_ERR(set);
+
+	info->flags = 0;
+	info->count = set->nr;
+	if (set->nr > (cmd->argsz - sizeof(*info)) / sizeof(*dep))
+		return -ENOSPC;
+
+	dep = kzalloc_objs(*dep, set->nr, GFP_KERNEL_ACCOUNT);
+	if (!dep)
+		return -ENOMEM;
+	cmd->data = dep;
+	cmd->out_len = set->nr * sizeof(*dep);
+	info->flags = VFIO_PCI_HOT_RESET_FLAG_DEV_ID | VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+	for (i = 0; i < set->nr; i++, dep++) {
+		dep->devid = vfio_pci_devid(cmd, set->fns[i].vpd);
+		dep->segment = pci_domain_nr(set->fns[i].pdev->bus);
+		dep->bus = set->fns[i].pdev->bus->number;
+		dep->devfn = set->fns[i].pdev->devfn;
+		if (dep->devid == VFIO_PCI_DEVID_NOT_OWNED)
+			info->flags &= ~VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+	}
+	return 0;
+}
+
+static void vfio_pci_set_lock(struct vfio_pci_reset_set *set)
+{
+	unsigned int i;
+
+	/* Before any core_lock, which the callbacks of runtime PM take. */
+	for (i = 0; i < set->nr; i++)
+		pm_runtime_get_sync(&set->fns[i].pdev->dev);
+	for (i = 0; i < set->nr; i++)
+		mutex_lock(&set->fns[i].vpd->core_lock);
+}
+
+static void vfio_pci_set_unlock(struct vfio_pci_reset_set *set)
+{
+	unsigned int i = set->nr;
+
+	while (i--)
+		mutex_unlock(&set->fns[i].vpd->core_lock);
+	for (i = 0; i < set->nr; i++)
+		pm_runtime_put_autosuspend(&set->fns[i].pdev->dev);
+}
+
+/* All of it is ours, and locked. */
+DEFINE_GUARD(vfio_pci_set, struct vfio_pci_reset_set *, vfio_pci_set_lock(_T),
+	     vfio_pci_set_unlock(_T))
+
+static int vfio_pci_set_reset(struct vfio_pci_reset_set *set)
+{
+	unsigned int i;
+	int ret;
+
+	/* The PCI core would wait for it, and say so in the kernel log. */
+	for (i = 0; i < set->nr; i++) {
+		if (!pci_device_is_present(set->fns[i].pdev))
+			return -ENODEV;
+	}
+	for (i = 0; i < set->nr; i++) {
+		mutex_lock(&set->fns[i].vpd->hw_lock);
+		vfio_pci_reset_begin(set->fns[i].vpd);
+	}
+	ret = pci_reset_bus(set->fns[0].pdev);
+	for (i = 0; i < set->nr; i++) {
+		vfio_pci_reset_end(set->fns[i].vpd);
+		mutex_unlock(&set->fns[i].vpd->hw_lock);
+	}
+	return ret;
+}
+
+/* With hw_lock held: may the caller have the function reset? */
+static bool vfio_pci_may_reset(struct vfio_cmd *cmd, struct vfio_pci_device *vpd)
+{
+	const struct vfio_pci_hot_reset *reset = (void *)cmd->arg;
+	const s32 *fds = cmd->data;
+	unsigned int i;
+
+	if (vfio_pci_shared_id(cmd, vpd) >= 0)
+		return true;
+	for (i = 0; vpd->hw == VFIO_PCI_LIVE && i < reset->count; i++) {
+		if (vfio_device_is_of_fd(&vpd->vdev, fds[i]) > 0)
+			return true;
+	}
+	return false;
+}
+
+static int vfio_pci_check_fds(struct vfio_cmd *cmd, const struct vfio_pci_reset_set *set)
+{
+	const struct vfio_pci_hot_reset *reset = (void *)cmd->arg;
+	const s32 *fds = cmd->data;
+	unsigned int i;
+	int ret;
+
+	if (reset->count > set->nr)
+		return vfio_err(cmd->file, -EINVAL, "%u files for %u functions", reset->count,
+				set->nr);
+	for (i = 0; i < reset->count; i++) {
+		ret = vfio_device_is_of_fd(cmd->vdev, fds[i]);
+		if (ret < 0)
+			return vfio_err(cmd->file, ret, "fd %d is not a device that is bound",
+					fds[i]);
+	}
+	return 0;
+}
+
+/**
+ * vfio_pci_hot_reset_ioctl - answer VFIO_DEVICE_PCI_HOT_RESET
+ * @cmd: struct vfio_pci_hot_reset, and files of devices that are of other iommufd contexts
+ *
+ * Return: 0; -ENODEV when neither slot nor bus can be reset; -EINVAL when a function is not the
+ * caller's, or a file no bound device; -EBADF when it is not open; -EAGAIN when the PCI core has a
+ * function locked; another error of the reset
+ */
+int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd)
+{
+	struct vfio_pci_reset_set *set __free(vfio_pci_set_put) = vfio_pci_set_of(cmd);
+	unsigned int i;
+	int ret;
+
+	if (IS_ERR(set))
+		return PTR_ERR(set);
+	ret = vfio_pci_check_fds(cmd, set);
+	if (ret)
+		return ret;
+	if (!set->ours)
+		return vfio_err(cmd->file, -EINVAL, "not all functions are bound to vfio-pci");
+
+	guard(vfio_pci_set)(set);
+	for (i = 0; i < set->nr; i++) {
+		guard(mutex)(&set->fns[i].vpd->hw_lock);
+		/* Nobody waits for one with the locks of others held. */
+		if (set->fns[i].vpd->frozen)
+			return vfio_err(cmd->file, -EAGAIN, "%s recovers from an error",
+					pci_name(set->fns[i].pdev));
+		if (!vfio_pci_may_reset(cmd, set->fns[i].vpd))
+			return vfio_err(cmd->file, -EINVAL, "%s is not the caller's",
+					pci_name(set->fns[i].pdev));
+	}
+	ret = vfio_pci_set_reset(set);
+	if (ret == -EAGAIN)
+		vfio_err(cmd->file, ret, "somebody else is about to reset or unbind a function");
+	else if (ret)
+		vfio_err(cmd->file, ret, "the reset has failed");
+	return ret;
+}
+
+/**
+ * vfio_pci_hot_reset_idle - reset functions that cannot be reset alone, if nobody uses any
+ * @vpd: one of them, IDLE
+ *
+ * Context: takes the core_lock and the hw_lock of all of them
+ */
+void vfio_pci_hot_reset_idle(struct vfio_pci_device *vpd)
+{
+	struct vfio_pci_reset_set *set __free(vfio_pci_set_put) = vfio_pci_set_get(vpd->pdev);
+	unsigned int i;
+
+	if (IS_ERR(set) || !set->ours)
+		return;
+
+	guard(vfio_pci_set)(set);
+	for (i = 0; i < set->nr; i++) {
+		guard(mutex)(&set->fns[i].vpd->hw_lock);
+		if (set->fns[i].vpd->hw != VFIO_PCI_IDLE || set->fns[i].vpd->frozen)
+			return;
+	}
+	if (vfio_pci_set_reset(set))
+		return;
+	for (i = 0; i < set->nr; i++) {
+		guard(mutex)(&set->fns[i].vpd->hw_lock);
+		if (!set->fns[i].vpd->reset_works)
+			vfio_pci_reset_finish(set->fns[i].vpd, true);
+	}
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who may touch the memory BARs, and when; and their mapping into user space, by faults.
+ *
+ * A function whose memory decode is off, or which sleeps or is being reset, must not be touched:
+ * some hosts die of the unanswered request. Those who touch are inside an SRCU section, which
+ * costs no shared cache line; whoever is to change the function's state shuts them out first.
+ */
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+
+#include "vfio_pci.h"
+
+/**
+ * vfio_pci_decode_enter - begin to touch memory BARs
+ * @vpd: the device
+ * @srcu: for vfio_pci_decode_exit()
+ *
+ * Context: may sleep for as long as a reset takes; neither lock is held.
+ * Return: true; false if they do not answer now, or the task is being killed, without anything to
+ * exit
+ */
+bool vfio_pci_decode_enter(struct vfio_pci_device *vpd, int *srcu)
+{
+	for (;;) {
+		enum vfio_pci_decode decode;
+
+		*srcu = srcu_read_lock(&vpd->decode_srcu);
+		decode = READ_ONCE(vpd->decode);
+		if (decode == VFIO_PCI_DECODE_ON)
+			return true;
+		srcu_read_unlock(&vpd->decode_srcu, *srcu);
+		if (decode == VFIO_PCI_DECODE_OFF)
+			return false;
+		/* Who made it busy holds core_lock, or it is frozen, until it is not. */
+		vfio_pci_lock_hw(vpd);
+		mutex_unlock(&vpd->hw_lock);
+		if (fatal_signal_pending(current))
+			return false;
+	}
+}
+
+/**
+ * vfio_pci_decode_exit - end what vfio_pci_decode_enter() began
+ * @vpd: the device
+ * @srcu: from vfio_pci_decode_enter()
+ */
+void vfio_pci_decode_exit(struct vfio_pci_device *vpd, int srcu)
+{
+	srcu_read_unlock(&vpd->decode_srcu, srcu);
+}
+
+/**
+ * vfio_pci_decode_block - keep everybody off the BARs
+ * @vpd: the device
+ *
+ * On return no access is under way, and nothing of them is mapped, by the user or another device;
+ * who comes waits. Ends with vfio_pci_decode_update(), before core_lock is released. May be called
+ * again meanwhile.
+ *
+ * Context: may sleep; hw_lock held.
+ */
+void vfio_pci_decode_block(struct vfio_pci_device *vpd)
+{
+	enum vfio_pci_decode was = vpd->decode;
+
+	lockdep_assert_held(&vpd->hw_lock);
+
+	WRITE_ONCE(vpd->decode, VFIO_PCI_DECODE_BUSY);
+	if (was != VFIO_PCI_DECODE_ON)
+		return;
+	synchronize_srcu_expedited(&vpd->decode_srcu);
+	vfio_device_zap(&vpd->vdev, (loff_t)VFIO_PCI_BAR0_REGION_INDEX << VFIO_REGION_SHIFT,
+			(loff_t)PCI_STD_NUM_BARS << VFIO_REGION_SHIFT);
+	if (VFIO_PCI_DMABUF)
+		vfio_pci_dmabufs_revoke(vpd);
+}
+
+/**
+ * vfio_pci_decode_update - let accesses in or refuse them, as the function's state now says
+ * @vpd: the device. Where it may have stopped to answer, vfio_pci_decode_block() was called before.
+ *
+ * Context: hw_lock held
+ */
+void vfio_pci_decode_update(struct vfio_pci_device *vpd)
+{
+	struct pci_dev *pdev = vpd->pdev;
+	bool on;
+
+	lockdep_assert_held(&vpd->hw_lock);
+
+	on = vpd->hw == VFIO_PCI_LIVE && !vpd->suspended && !vfio_pci_asleep(pdev->current_state) &&
+	     (pdev->no_command_memory || vfio_pci_config_command(vpd) & PCI_COMMAND_MEMORY);
+	if (vpd->hw == VFIO_PCI_LIVE && (vpd->frozen || vpd->in_core))
+		WRITE_ONCE(vpd->decode, VFIO_PCI_DECODE_BUSY);
+	else
+		WRITE_ONCE(vpd->decode, on ? VFIO_PCI_DECODE_ON : VFIO_PCI_DECODE_OFF);
+}
+
+/**
+ * vfio_pci_decode_force - turn memory decode on in the hardware, for the kernel itself
+ * @vpd: the device. Its user is not let in by this.
+ *
+ * A byte is written, not the register: INTx is masked in its other byte, by interrupt handlers.
+ *
+ * Context: hw_lock held until vfio_pci_decode_unforce()
+ * Return: for vfio_pci_decode_unforce()
+ */
+u8 vfio_pci_decode_force(struct vfio_pci_device *vpd)
+{
+	u8 command;
+
+	lockdep_assert_held(&vpd->hw_lock);
+
+	pci_read_config_byte(vpd->pdev, PCI_COMMAND, &command);
+	if (!(command & PCI_COMMAND_MEMORY))
+		pci_write_config_byte(vpd->pdev, PCI_COMMAND, command | PCI_COMMAND_MEMORY);
+	return command;
+}
+
+/**
+ * vfio_pci_decode_unforce - end vfio_pci_decode_force()
+ * @vpd: the device
+ * @command: from vfio_pci_decode_force()
+ *
+ * Only the memory bit goes back: what else of the register has changed meanwhile stays.
+ */
+void vfio_pci_decode_unforce(struct vfio_pci_device *vpd, u8 command)
+{
+	u8 now;
+
+	lockdep_assert_held(&vpd->hw_lock);
+
+	if (command & PCI_COMMAND_MEMORY)
+		return;
+	pci_read_config_byte(vpd->pdev, PCI_COMMAND, &now);
+	pci_write_config_byte(vpd->pdev, PCI_COMMAND, now & ~PCI_COMMAND_MEMORY);
+}
+
+/* Page of the BAR that a page offset of the file means */
+static u64 vfio_pci_bar_page(unsigned long pgoff)
+{
+	return pgoff & (VFIO_REGION_MASK >> PAGE_SHIFT);
+}
+
+/**
+ * vfio_pci_bar_mmap - map a part of a BAR
+ * @vpd: the device
+ * @bar: the BAR
+ * @vma: shared
+ *
+ * Return: 0; -EINVAL if it is not all inside the BAR, or the BAR cannot be mapped
+ */
+int vfio_pci_bar_mmap(struct vfio_pci_device *vpd, unsigned int bar, struct vm_area_struct *vma)
+{
+	u64 pages = PAGE_ALIGN(pci_resource_len(vpd->pdev, bar)) >> PAGE_SHIFT;
+
+	if (!(vpd->bar_mmap & BIT(bar)) ||
+	    vfio_pci_bar_page(vma->vm_pgoff) + vma_pages(vma) > pages)
+		return -EINVAL;
+
+	vma->vm_page_prot = pgprot_decrypted(pgprot_noncached(vma->vm_page_prot));
+	/*
+	 * VM_ALLOW_ANY_UNCACHED: an arm64 guest may map it write-combined. No PCI device that is
+	 * safe to assign can be made to fault the host by that.
+	 */
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_ALLOW_ANY_UNCACHED);
+	return 0;
+}
+
+static vm_fault_t vfio_pci_insert_pfn(struct vm_fault *vmf, unsigned long pfn, unsigned int order)
+{
+	switch (order) {
+	case 0:
+		return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+	case PMD_ORDER:
+		return vmf_insert_pfn_pmd(vmf, pfn, false);
+#endif
+#ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
+	case PUD_ORDER:
+		return vmf_insert_pfn_pud(vmf, pfn, false);
+#endif
+	default:
+		return VM_FAULT_FALLBACK;
+	}
+}
+
+/**
+ * vfio_pci_fault - map the page that a user has touched
+ * @vdev: the device
+ * @vmf: in a VMA that vfio_pci_bar_mmap() accepted
+ * @order: of the page, 0, PMD_ORDER or PUD_ORDER
+ *
+ * Context: VMA or mmap lock held, which nobody takes who has core_lock
+ * Return: VM_FAULT_NOPAGE; _FALLBACK for a page that would not fit, so that a smaller one is tried;
+ * _SIGBUS while memory decode is off, or the user lets the function sleep
+ */
+vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsigned int order)
+{
+	struct vfio_pci_device *vpd = to_vfio_pci(vdev);
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned int bar = vma->vm_pgoff >> (VFIO_REGION_SHIFT - PAGE_SHIFT);
+	unsigned long addr = ALIGN_DOWN(vmf->address, PAGE_SIZE << order);
+	unsigned long pfn;
+	vm_fault_t ret;
+	int srcu;
+
+	if (addr < vma->vm_start || vma->vm_end - addr < PAGE_SIZE << order)
+		return VM_FAULT_FALLBACK;
+	pfn = (pci_resource_start(vpd->pdev, bar) >> PAGE_SHIFT) +
+	      vfio_pci_bar_page(linear_page_index(vma, addr));
+	if (!IS_ALIGNED(pfn, 1UL << order))
+		return VM_FAULT_FALLBACK;
+
+	if (!vfio_pci_decode_enter(vpd, &srcu))
+		return VM_FAULT_SIGBUS;
+	/* In low power, reads and writes wake it, but nobody would know when a mapping is idle. */
+	ret = READ_ONCE(vpd->low_power) ? VM_FAULT_SIGBUS : vfio_pci_insert_pfn(vmf, pfn, order);
+	vfio_pci_decode_exit(vpd, srcu);
+	return ret;
+}

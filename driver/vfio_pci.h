@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The map of vfio-pci.ko: its one struct, and the few functions that its rooms give to each other.
+ */
+#ifndef VFIO_PCI_H
+#define VFIO_PCI_H
+
+#include <linux/nospec.h>
+#include <linux/pci.h>
+#include <linux/srcu.h>
+#include <linux/workqueue.h>
+
+#include "vfio_device.h"
+#include "config/config.h"
+#include "irq/irq.h"
+
+struct dma_buf_attachment;
+struct phys_vec;
+struct vfio_pci_device;
+struct vfio_pci_region;
+
+/**
+ * enum vfio_pci_hw - what the hardware is doing
+ * @VFIO_PCI_IDLE: nothing: it is nobody's, clean or being reset
+ * @VFIO_PCI_LIVE: what its user wants
+ */
+enum vfio_pci_hw {
+	VFIO_PCI_IDLE,
+	VFIO_PCI_LIVE,
+};
+
+/**
+ * enum vfio_pci_decode - may the memory BARs be touched?
+ * @VFIO_PCI_DECODE_OFF: no: memory decode is off, the function sleeps or is suspended. Reads and
+ *	writes fail, faults are SIGBUS.
+ * @VFIO_PCI_DECODE_BUSY: the holder of the locks is changing that, or the function is frozen;
+ *	others wait in vfio_pci_lock_hw()
+ * @VFIO_PCI_DECODE_ON: yes
+ */
+enum vfio_pci_decode {
+	VFIO_PCI_DECODE_OFF,
+	VFIO_PCI_DECODE_BUSY,
+	VFIO_PCI_DECODE_ON,
+};
+
+/**
+ * struct vfio_pci_region_ops - what a kind of region does
+ * @info: fill size and flags of @info, and add capabilities
+ * @read: move io->len bytes from @off of the region; how many were moved, or a negative errno
+ * @write: likewise, to the device (optional: without it writes are refused)
+ * @mmap: accept the VMA (optional)
+ */
+struct vfio_pci_region_ops {
+	int (*info)(struct vfio_pci_device *vpd, unsigned int index,
+		    struct vfio_region_info *info, struct vfio_caps *caps);
+	ssize_t (*read)(struct vfio_pci_device *vpd, unsigned int index,
+			const struct vfio_io *io, u64 off);
+	ssize_t (*write)(struct vfio_pci_device *vpd, unsigned int index,
+			 const struct vfio_io *io, u64 off);
+	int (*mmap)(struct vfio_pci_device *vpd, unsigned int index, struct vm_area_struct *vma);
+};
+
+/* The most regions that a function can have besides those that every function has */
+#define VFIO_PCI_MAX_EXTRA	3
+
+/**
+ * struct vfio_pci_extra - a region that only this function has
+ * @ops: what it does
+ * @type: VFIO_REGION_TYPE_*, and the vendor
+ * @subtype: VFIO_REGION_SUBTYPE_*
+ * @size: bytes
+ * @data: its kind's own
+ * @release: forgets @data
+ *
+ * The first has index VFIO_PCI_NUM_REGIONS.
+ */
+struct vfio_pci_extra {
+	const struct vfio_pci_region_ops *ops;
+	u32 type;
+	u32 subtype;
+	u64 size;
+	void *data;
+	void (*release)(void *data);
+};
+
+/**
+ * struct vfio_pci_sriov - what a physical function (PF) and its virtual functions (VF) share
+ * @key: of @lock, for lockdep: PFs that are reset together have theirs held together
+ * @lock: a PF's. Inside its hw_lock, outside that of its VFs. Protects @token, @users and @vfs.
+ * @token: a PF's. Who knows it works together with the PF's user.
+ * @users: a PF's: how many of its VFs have a user
+ * @vfs: a PF's VFs that are bound to this driver; a VF's place among them
+ * @pf: of a VF whose PF is bound to this driver: the PF, which cannot go before the VF has gone
+ * @enabled: a PF's: VFs exist, so that it must not sleep. Protected by its hw_lock.
+ */
+struct vfio_pci_sriov {
+	struct lock_class_key key;
+	struct mutex lock;	/* see above, and Documentation/design.rst */
+	uuid_t token;
+	unsigned int users;
+	struct list_head vfs;
+	struct vfio_pci_device *pf;
+	bool enabled;
+};
+
+/**
+ * struct vfio_pci_device - one PCI function that user space can own
+ * @vdev: the front end's part
+ * @pdev: the function
+ * @node: in the list of all devices, see hotreset.c
+ * @pins: those who have found it in the list, and are not done with it
+ * @core_key: of @core_lock, for lockdep: the PCI core resets several functions together with all
+ *	their locks held
+ * @core_lock: held by whoever has the PCI core reset the function or change its power state.
+ *	Inside the session lock, outside pci_bus_sem, which the PCI core takes for that.
+ * @hw_lock: held by whoever changes what the function is or decodes: a write to config space, a
+ *	reset, a power state. Inside @core_lock and pci_bus_sem, with which the PCI core calls for
+ *	recovery from errors, and to resume for that. Outside the interrupt lock. Protects @hw to
+ *	@saved, @rom and the config planes; readers of @decode and @low_power are inside
+ *	@decode_srcu, those of the planes take no lock.
+ * @in_core: the holder of @core_lock is in the PCI core, and has let go of @hw_lock
+ * @hw: what the hardware is doing, changed by vfio_pci_set_hw()
+ * @decode: may memory BARs be touched?
+ * @decode_srcu: who touches a BAR, or maps one, is inside
+ * @resetter: the task that resets the function, with @core_lock held
+ * @reset_depth: how often @resetter is between reset_prepare and reset_done, itself being one
+ * @suspended: by runtime PM or with the whole system: nothing of it may be touched. Who holds
+ *	hw_lock and finds this false has it awake until he releases the lock.
+ * @low_power: its user lets the host suspend it. The session has given up its runtime PM
+ *	reference meanwhile, and nothing is mapped.
+ * @wakeup: signalled when it is resumed, which then ends @low_power; or NULL
+ * @idle_d3: it may be suspended while it is nobody's
+ * @frozen: the PCI core recovers from an error of the function, or of its neighbours
+ * @frozen_state: config space of before
+ * @thawed: woken when @frozen goes
+ * @clean: nobody has touched the function since its last reset
+ * @reset_works: the function can be reset alone, for all we know
+ * @reset_work: resets the function after a session
+ * @saved: config space of the clean function, given back after the session
+ * @barmap: BARs as pread and pwrite reach them; mapped on first use
+ * @bar_mmap: bit per BAR: may be mapped by the user
+ * @bar_reserved: bit per BAR: its resource has been requested
+ * @bar_pad: keep others out of the rest of the page that a small BAR stands in
+ * @msix_bar: BAR with the MSI-X table, -1 for none
+ * @msix_start: of the table in its BAR
+ * @msix_end: behind the table in its BAR
+ * @atomics: VFIO_PCI_ATOMIC_COMP*, what works for this function
+ * @rom: copy of the ROM's image
+ * @rom_size: bytes in @rom
+ * @dmabufs_lock: protects @dmabufs, and keeps those in it from being released. Inside hw_lock,
+ *	outside of the buffers' reservation locks.
+ * @dmabufs: DMA-bufs that the session has exported
+ * @nr_extra: rows in @extra
+ * @extra: regions that only this function has, from the beginning of a session to its end
+ * @config: config space
+ * @irq: interrupts
+ * @sriov: the function as a physical or virtual one
+ * @ioeventfds: list of struct vfio_pci_ioeventfd, @nr_ioeventfds of them. Both under the interrupt
+ *	lock.
+ * @nr_ioeventfds: likewise
+ */
+struct vfio_pci_device {
+	struct vfio_device vdev;
+	struct pci_dev *pdev;
+	struct list_head node;
+	unsigned int pins;
+	struct lock_class_key core_key;
+	struct mutex core_lock;	/* see above, and Documentation/design.rst */
+	struct mutex hw_lock;
+	bool in_core;
+	enum vfio_pci_hw hw;
+	enum vfio_pci_decode decode;
+	struct srcu_struct decode_srcu;
+	bool suspended;
+	bool low_power;
+	struct eventfd_ctx *wakeup;
+	bool idle_d3;
+	struct task_struct *resetter;
+	unsigned int reset_depth;
+	bool frozen;
+	struct pci_saved_state *frozen_state;
+	wait_queue_head_t thawed;
+	bool clean;
+	bool reset_works;
+	struct delayed_work reset_work;
+	struct pci_saved_state *saved;
+	void __iomem *barmap[PCI_STD_NUM_BARS];
+	u8 bar_mmap;
+	u8 bar_reserved;
+	struct resource bar_pad[PCI_STD_NUM_BARS];
+	int msix_bar;
+	u32 msix_start;
+	u32 msix_end;
+	u8 atomics;
+	void *rom;
+	size_t rom_size;
+	struct mutex dmabufs_lock;	/* see above, and Documentation/design.rst */
+	struct list_head dmabufs;
+	unsigned int nr_extra;
+	struct vfio_pci_extra extra[VFIO_PCI_MAX_EXTRA];
+	struct vfio_pci_config config;
+	struct vfio_pci_irqs irq;
+	struct vfio_pci_sriov sriov;
+	struct list_head ioeventfds;
+	unsigned int nr_ioeventfds;
+};
+
+static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct vfio_pci_device, vdev);
+}
+
+/* Only in D0 a function answers more than config space and messages (PCIe r6.2 5.3.1). */
+static inline bool vfio_pci_asleep(pci_power_t state)
+{
+	return state != PCI_D0;
+}
+
+/* Intel's integrated graphics, perhaps. Their other ones have no OpRegion, and so no regions. */
+static inline bool vfio_pci_is_igd(struct pci_dev *pdev)
+{
+	return pdev->vendor == PCI_VENDOR_ID_INTEL && pdev->class >> 16 == PCI_BASE_CLASS_DISPLAY;
+}
+
+/* region.c: from an index, or a file offset, to the region that does it */
+extern const struct vfio_pci_region_ops * const vfio_pci_regions[VFIO_PCI_NUM_REGIONS];
+struct vfio_pci_extra *vfio_pci_extra(struct vfio_pci_device *vpd, unsigned int index);
+
+/**
+ * vfio_pci_region - find a region
+ * @vpd: the device, open
+ * @index: VFIO_PCI_*_REGION_INDEX, or one from VFIO_PCI_NUM_REGIONS on, from the user
+ *
+ * Return: what the region does, NULL when there is none
+ */
+static __always_inline const struct vfio_pci_region_ops *
+vfio_pci_region(struct vfio_pci_device *vpd, unsigned int index)
+{
+	struct vfio_pci_extra *extra;
+
+	if (likely(index < VFIO_PCI_NUM_REGIONS))
+		return vfio_pci_regions[array_index_nospec(index, VFIO_PCI_NUM_REGIONS)];
+	extra = vfio_pci_extra(vpd, index);
+	return extra ? extra->ops : NULL;
+}
+
+/* main.c */
+extern struct workqueue_struct *vfio_pci_wq;
+extern struct pci_driver vfio_pci_driver;
+extern bool vfio_pci_disable_denylist;
+extern bool vfio_pci_disable_idle_d3;
+extern bool vfio_pci_nointxmask;
+extern bool vfio_pci_disable_vga;
+
+/* device.c: probe and remove, and what a session turns on and off */
+void vfio_pci_set_hw(struct vfio_pci_device *vpd, enum vfio_pci_hw hw);
+int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id);
+void vfio_pci_remove(struct pci_dev *pdev);
+
+/* info.c */
+void vfio_pci_atomics_open(struct vfio_pci_device *vpd);
+int vfio_pci_get_info(struct vfio_cmd *cmd);
+int vfio_pci_get_region_info(struct vfio_cmd *cmd);
+int vfio_pci_get_irq_info(struct vfio_cmd *cmd);
+
+/* region.c: from a file offset to the region */
+int vfio_pci_extra_add(struct vfio_pci_device *vpd, const struct vfio_pci_extra *extra);
+void vfio_pci_extras_close(struct vfio_pci_device *vpd);
+ssize_t vfio_pci_read(struct vfio_device *vdev, const struct vfio_io *io);
+ssize_t vfio_pci_write(struct vfio_device *vdev, const struct vfio_io *io);
+int vfio_pci_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);
+
+/* bar.c, rom.c, vga.c, config/access.c: the kinds of regions */
+extern const struct vfio_pci_region_ops vfio_pci_bar_ops;
+extern const struct vfio_pci_region_ops vfio_pci_rom_ops;
+extern const struct vfio_pci_region_ops vfio_pci_vga_ops;
+extern const struct vfio_pci_region_ops vfio_pci_config_ops;
+void vfio_pci_bars_open(struct vfio_pci_device *vpd);
+void vfio_pci_bars_close(struct vfio_pci_device *vpd);
+int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar);
+void vfio_pci_bar_put(struct vfio_pci_device *vpd, unsigned int bar, u64 off, void *buf,
+		      size_t len);
+void vfio_pci_rom_close(struct vfio_pci_device *vpd);
+
+/* vga.c: what the VGA arbiter knows of the function */
+int vfio_pci_vga_init(struct vfio_pci_device *vpd);
+void vfio_pci_vga_exit(struct vfio_pci_device *vpd);
+
+/* igd.c: the regions of Intel's graphics */
+int vfio_pci_igd_open(struct vfio_pci_device *vpd);
+
+/* mmap.c: who may touch the BARs, and when */
+int vfio_pci_bar_mmap(struct vfio_pci_device *vpd, unsigned int index, struct vm_area_struct *vma);
+vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsigned int order);
+bool vfio_pci_decode_enter(struct vfio_pci_device *vpd, int *srcu);
+void vfio_pci_decode_exit(struct vfio_pci_device *vpd, int srcu);
+void vfio_pci_decode_block(struct vfio_pci_device *vpd);
+void vfio_pci_decode_update(struct vfio_pci_device *vpd);
+u8 vfio_pci_decode_force(struct vfio_pci_device *vpd);
+void vfio_pci_decode_unforce(struct vfio_pci_device *vpd, u8 command);
+
+/* dmabuf.c, which is not there when the kernel lacks what it needs */
+#define VFIO_PCI_DMABUF	(IS_ENABLED(CONFIG_DMA_SHARED_BUFFER) && IS_ENABLED(CONFIG_PCI_P2PDMA))
+int vfio_pci_dmabuf_get(struct vfio_cmd *cmd);
+void vfio_pci_dmabufs_revoke(struct vfio_pci_device *vpd);
+void vfio_pci_dmabufs_close(struct vfio_pci_device *vpd);
+int vfio_pci_dma_buf_iommufd_map(struct dma_buf_attachment *attach, struct phys_vec *phys);
+
+/* reset.c */
+int vfio_pci_make_clean(struct vfio_pci_device *vpd);
+void vfio_pci_make_clean_locked(struct vfio_pci_device *vpd);
+int vfio_pci_reset(struct vfio_pci_device *vpd);
+int vfio_pci_reset_ioctl(struct vfio_cmd *cmd);
+void vfio_pci_reset_work(struct work_struct *work);
+void vfio_pci_reset_begin(struct vfio_pci_device *vpd);
+void vfio_pci_reset_end(struct vfio_pci_device *vpd);
+void vfio_pci_restore_lost(struct vfio_pci_device *vpd);
+void vfio_pci_reset_finish(struct vfio_pci_device *vpd, bool clean);
+void vfio_pci_reset_prepare(struct pci_dev *pdev);
+void vfio_pci_reset_done(struct pci_dev *pdev);
+
+/* hotreset.c: resets of all functions of a slot or bus together */
+void vfio_pci_hot_reset_add(struct vfio_pci_device *vpd);
+void vfio_pci_hot_reset_del(struct vfio_pci_device *vpd);
+int vfio_pci_hot_reset_info(struct vfio_cmd *cmd);
+int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd);
+void vfio_pci_settle_group(struct vfio_pci_device *vpd);
+void vfio_pci_hot_reset_idle(struct vfio_pci_device *vpd);
+
+/* power.c */
+extern const struct dev_pm_ops vfio_pci_pm_ops;
+void vfio_pci_power_init(struct vfio_pci_device *vpd);
+void vfio_pci_power_exit(struct vfio_pci_device *vpd);
+int vfio_pci_power_open(struct vfio_pci_device *vpd);
+void vfio_pci_power_close(struct vfio_pci_device *vpd);
+int vfio_pci_wake(struct vfio_device *vdev);
+void vfio_pci_rest(struct vfio_device *vdev);
+void vfio_pci_low_power_end(struct vfio_pci_device *vpd);
+int vfio_pci_low_power_entry(struct vfio_cmd *cmd);
+int vfio_pci_low_power_entry_with_wakeup(struct vfio_cmd *cmd);
+int vfio_pci_low_power_exit(struct vfio_cmd *cmd);
+int vfio_pci_set_power_state(struct vfio_pci_device *vpd, pci_power_t state);
+void vfio_pci_power_refresh(struct vfio_pci_device *vpd);
+
+/* sriov.c: physical and virtual functions, and the VF token between their users */
+extern bool vfio_pci_enable_sriov;
+int vfio_pci_sriov_configure(struct pci_dev *pdev, int nr_vfs);
+void vfio_pci_sriov_init(struct vfio_pci_device *vpd);
+void vfio_pci_sriov_remove(struct vfio_pci_device *vpd);
+void vfio_pci_sriov_exit(struct vfio_pci_device *vpd);
+int vfio_pci_sriov_settle(struct vfio_pci_device *vpd, struct vfio_file *file);
+int vfio_pci_sriov_open(struct vfio_pci_device *vpd, struct vfio_file *file, const uuid_t *token);
+void vfio_pci_sriov_close(struct vfio_pci_device *vpd);
+void vfio_pci_sriov_block(struct vfio_pci_device *vpd);
+void vfio_pci_sriov_unblock(struct vfio_pci_device *vpd);
+bool vfio_pci_has_vf_token(struct vfio_device *vdev);
+int vfio_pci_set_vf_token(struct vfio_cmd *cmd);
+extern struct notifier_block vfio_pci_sriov_notifier;
+
+/* ioeventfd.c */
+int vfio_pci_set_ioeventfd(struct vfio_cmd *cmd);
+void vfio_pci_ioeventfds_close(struct vfio_pci_device *vpd);
+
+/* aer.c */
+void vfio_pci_lock_user(struct vfio_pci_device *vpd);
+void vfio_pci_lock_hw(struct vfio_pci_device *vpd);
+void vfio_pci_give_up(struct vfio_pci_device *vpd);
+extern const struct pci_error_handlers vfio_pci_error_handlers;
+
+static inline void vfio_pci_lock(struct vfio_pci_device *vpd)
+{
+	mutex_lock(&vpd->core_lock);
+	mutex_lock(&vpd->hw_lock);
+}
+
+static inline void vfio_pci_unlock(struct vfio_pci_device *vpd)
+{
+	mutex_unlock(&vpd->hw_lock);
+	mutex_unlock(&vpd->core_lock);
+}
+
+/* Both locks; both for those who come on behalf of a user; and hw_lock alone for them */
+DEFINE_GUARD(vfio_pci, struct vfio_pci_device *, vfio_pci_lock(_T), vfio_pci_unlock(_T))
+DEFINE_GUARD(vfio_pci_user, struct vfio_pci_device *, vfio_pci_lock_user(_T), vfio_pci_unlock(_T))
+DEFINE_GUARD(vfio_pci_hw, struct vfio_pci_device *, vfio_pci_lock_hw(_T),
+	     mutex_unlock(&_T->hw_lock))
+
+/* With both locks held: the PCI core is about to take pci_bus_sem. */
+static inline void vfio_pci_core_enter(struct vfio_pci_device *vpd)
+{
+	lockdep_assert_held(&vpd->core_lock);
+	vpd->in_core = true;
+	mutex_unlock(&vpd->hw_lock);
+}
+
+static inline void vfio_pci_core_exit(struct vfio_pci_device *vpd)
+{
+	mutex_lock(&vpd->hw_lock);
+	vpd->in_core = false;
+}
+
+#endif
