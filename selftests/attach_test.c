@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Attaching a device to address spaces: what is refused, and where DMA really lands. */
+#include <errno.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/config.h"
+#include "lib/edu.h"
+#include "lib/harness.h"
+#include "lib/iommufd.h"
+#include "lib/nvme.h"
+#include "lib/virtio.h"
+
+#define IOVA 0x1000000ull
+#define PAGE 0x1000
+
+FIXTURE(attach)
+{
+	struct session s;
+};
+
+FIXTURE_VARIANT(attach)
+{
+	enum test_device dev;
+};
+
+FIXTURE_ALL_DEVICES(attach);
+
+FIXTURE_SETUP(attach)
+{
+	SETUP_SESSION(&self->s, variant->dev);
+}
+
+FIXTURE_TEARDOWN(attach)
+{
+	session_close(&self->s);
+}
+
+TEST_F(attach, ids)
+{
+	u32 pt, hwpt;
+
+	/* In use by the fixture. */
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->s.iommufd, self->s.ioas));
+
+	/* Over and over, each in place of the one before. */
+	pt = self->s.ioas;
+	EXPECT_EQ(0, vfio_attach(self->s.fd, &pt));
+	EXPECT_NE(self->s.ioas, pt);
+	ASSERT_EQ(0, hwpt_alloc(self->s.iommufd, self->s.devid, self->s.ioas, &hwpt));
+	pt = hwpt;
+	EXPECT_EQ(0, vfio_attach(self->s.fd, &pt));
+	EXPECT_EQ(hwpt, pt);
+
+	/* No such object, and an object that is no page table: the one before stays. */
+	pt = 0x7fffffff;
+	EXPECT_EQ(-ENOENT, vfio_attach(self->s.fd, &pt));
+	pt = 0;
+	EXPECT_EQ(-ENOENT, vfio_attach(self->s.fd, &pt));
+	pt = self->s.devid;
+	EXPECT_EQ(-EINVAL, vfio_attach(self->s.fd, &pt));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->s.iommufd, hwpt));
+
+	EXPECT_EQ(0, vfio_detach(self->s.fd));
+	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, hwpt));
+	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->s.ioas));
+	/* There is nothing wrong with not being attached. */
+	EXPECT_EQ(0, vfio_detach(self->s.fd));
+	pt = self->s.ioas;
+	EXPECT_EQ(-ENOENT, vfio_attach(self->s.fd, &pt));
+	ASSERT_EQ(0, ioas_alloc(self->s.iommufd, &pt));
+	EXPECT_EQ(0, vfio_attach(self->s.fd, &pt));
+}
+
+TEST_F(attach, arguments)
+{
+	struct vfio_device_attach_iommufd_pt at = { .pt_id = self->s.ioas };
+	struct vfio_device_detach_iommufd_pt de = { .argsz = sizeof(de), .flags = 2 };
+	void *ro;
+
+	at.argsz = offsetof(struct vfio_device_attach_iommufd_pt, pasid) - 1;
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->s.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at));
+	at.argsz++;
+	EXPECT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at));
+	at.pt_id = self->s.ioas;
+	at.argsz = 4096;
+	EXPECT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at));
+	at.pt_id = self->s.ioas;
+	at.argsz = sizeof(at);
+	at.flags = 2;
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->s.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at));
+	at.flags = 0;
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->s.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, NULL));
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->s.fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &de));
+
+	/* Nowhere to write the page table's id to: not attached. */
+	ASSERT_EQ(0, vfio_detach(self->s.fd));
+	ro = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, ro);
+	memcpy(ro, &at, sizeof(at));
+	ASSERT_EQ(0, mprotect(ro, PAGE, PROT_READ));
+	EXPECT_EQ(-EFAULT, vfio_ioctl(self->s.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, ro));
+	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->s.ioas));
+}
+
+/* None of the devices has PASIDs, so these are refused, but by the same words. */
+TEST_F(attach, pasid)
+{
+	struct vfio_device_attach_iommufd_pt at = {
+		.argsz = offsetof(struct vfio_device_attach_iommufd_pt, pasid),
+		.flags = VFIO_DEVICE_ATTACH_PASID,
+		.pt_id = self->s.ioas,
+		.pasid = 1,
+	};
+	struct vfio_device_detach_iommufd_pt de = {
+		.argsz = offsetof(struct vfio_device_detach_iommufd_pt, pasid),
+		.flags = VFIO_DEVICE_DETACH_PASID,
+		.pasid = 1,
+	};
+
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->s.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at));
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->s.fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &de));
+	at.argsz = sizeof(at);
+	de.argsz = sizeof(de);
+	EXPECT_GT(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &at));
+	EXPECT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &de));
+}
+
+/* DMA of edu: its bytes, to any place below 256 MiB. */
+FIXTURE(edu)
+{
+	struct session s;
+	void *bar;
+	u32 ioas[2];
+	u8 *mem[2];
+	bool stop;
+	int replaced;
+	int err;
+};
+
+FIXTURE_SETUP(edu)
+{
+	int i;
+
+	SETUP_SESSION(&self->s, DEV_EDU);
+	self->bar = bar_map(self->s.fd, 0, 0, 0);
+	ASSERT_NE(NULL, self->bar);
+	ASSERT_EQ(0, config_master(self->s.fd, true));
+	self->ioas[0] = self->s.ioas;
+	ASSERT_EQ(0, ioas_alloc(self->s.iommufd, &self->ioas[1]));
+	for (i = 0; i < 2; i++) {
+		self->mem[i] = dma_alloc(PAGE);
+		ASSERT_EQ(0, ioas_map(self->s.iommufd, self->ioas[i], self->mem[i], PAGE, IOVA));
+	}
+	/* A pattern in the device. */
+	memset(self->mem[0], 0xa5, 64);
+	ASSERT_EQ(0, edu_read_memory(self->bar, IOVA, 0, 64));
+	memset(self->mem[0], 0, 64);
+}
+
+FIXTURE_TEARDOWN(edu)
+{
+	session_close(&self->s);
+}
+
+TEST_F(edu, attached)
+{
+	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, 64));
+	EXPECT_EQ(0xa5, self->mem[0][0]);
+	EXPECT_EQ(0xa5, self->mem[0][63]);
+	EXPECT_EQ(0, self->mem[0][64]);
+	EXPECT_EQ(0, self->mem[1][0]);
+}
+
+TEST_F(edu, detached)
+{
+	u32 pt = self->ioas[0];
+
+	ASSERT_EQ(0, vfio_detach(self->s.fd));
+	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, 64));
+	EXPECT_EQ(0, self->mem[0][0]);
+	/* And back. */
+	ASSERT_EQ(0, vfio_attach(self->s.fd, &pt));
+	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, 64));
+	EXPECT_EQ(0xa5, self->mem[0][0]);
+}
+
+TEST_F(edu, replaced)
+{
+	u32 pt = self->ioas[1];
+
+	ASSERT_EQ(0, vfio_attach(self->s.fd, &pt));
+	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, 64));
+	EXPECT_EQ(0, self->mem[0][0]);
+	EXPECT_EQ(0xa5, self->mem[1][0]);
+}
+
+/* A replacement that fails leaves the one before in force. */
+TEST_F(edu, not_replaced)
+{
+	u32 pt = self->s.devid;
+
+	EXPECT_EQ(-EINVAL, vfio_attach(self->s.fd, &pt));
+	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, 64));
+	EXPECT_EQ(0xa5, self->mem[0][0]);
+}
+
+static void *replace_thread(void *arg)
+{
+	FIXTURE_DATA(edu) *self = arg;
+
+	while (!__atomic_load_n(&self->stop, __ATOMIC_ACQUIRE) && !self->err) {
+		u32 pt = self->ioas[++self->replaced & 1];
+
+		self->err = vfio_attach(self->s.fd, &pt);
+	}
+	return NULL;
+}
+
+/*
+ * Not every IOMMU changes page tables without a moment of none, so that a transfer may get lost;
+ * but it lands in either of the two or nowhere, and where it should when all is quiet again.
+ */
+TEST_F(edu, replaced_under_dma)
+{
+	u32 pt = self->ioas[1];
+	pthread_t thread;
+	int i;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, replace_thread, self));
+	for (i = 0; i < 5; i++)
+		EXPECT_EQ(0, edu_write_memory(self->bar, IOVA, 0, 64));
+	__atomic_store_n(&self->stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, self->err);
+	EXPECT_LT(1, self->replaced);
+
+	ASSERT_EQ(0, vfio_attach(self->s.fd, &pt));
+	memset(self->mem[0], 0, 64);
+	memset(self->mem[1], 0, 64);
+	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, 64));
+	EXPECT_EQ(0, self->mem[0][0]);
+	EXPECT_EQ(0xa5, self->mem[1][0]);
+}
+
+TEST_F(edu, unmapped)
+{
+	ASSERT_EQ(0, ioas_unmap(self->s.iommufd, self->ioas[0], IOVA, PAGE));
+	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, 64));
+	EXPECT_EQ(0, self->mem[0][0]);
+}
+
+TEST_F(edu, no_bus_master)
+{
+	ASSERT_EQ(0, config_master(self->s.fd, false));
+	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, 64));
+	EXPECT_EQ(0, self->mem[0][0]);
+	ASSERT_EQ(0, config_master(self->s.fd, true));
+	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, 64));
+	EXPECT_EQ(0xa5, self->mem[0][0]);
+}
+
+FIXTURE(nvme)
+{
+	struct session s;
+	struct nvme n;
+};
+
+FIXTURE_SETUP(nvme)
+{
+	SETUP_SESSION(&self->s, DEV_NVME);
+	self->n.bar = bar_map(self->s.fd, 0, 0, 0);
+	ASSERT_NE(NULL, self->n.bar);
+	self->n.mem = dma_alloc(NVME_MEM_SIZE);
+	self->n.iova = IOVA;
+	ASSERT_EQ(0, ioas_map(self->s.iommufd, self->s.ioas, self->n.mem, NVME_MEM_SIZE, IOVA));
+	ASSERT_EQ(0, config_master(self->s.fd, true));
+	ASSERT_EQ(0, nvme_enable(&self->n));
+}
+
+FIXTURE_TEARDOWN(nvme)
+{
+	session_close(&self->s);
+}
+
+TEST_F(nvme, identify)
+{
+	nvme_submit_identify(&self->n);
+	ASSERT_EQ(0, nvme_complete(&self->n));
+	/* The first two bytes are the PCI vendor id. */
+	EXPECT_EQ(config_read(self->s.fd, PCI_VENDOR_ID, 2),
+		  nvme_data(&self->n)[0] | nvme_data(&self->n)[1] << 8);
+}
+
+FIXTURE(virtio)
+{
+	struct session s;
+	struct virtio_blk v;
+};
+
+FIXTURE_SETUP(virtio)
+{
+	SETUP_SESSION(&self->s, DEV_VIRTIO);
+	self->v.fd = self->s.fd;
+	self->v.mem = dma_alloc(VIRTIO_MEM_SIZE);
+	self->v.iova = IOVA;
+	ASSERT_EQ(0, ioas_map(self->s.iommufd, self->s.ioas, self->v.mem, VIRTIO_MEM_SIZE, IOVA));
+	ASSERT_EQ(0, config_master(self->s.fd, true));
+	ASSERT_EQ(0, virtio_blk_start(&self->v, 0xffff));
+}
+
+FIXTURE_TEARDOWN(virtio)
+{
+	session_close(&self->s);
+}
+
+TEST_F(virtio, request)
+{
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		virtio_blk_submit_id(&self->v);
+		ASSERT_EQ(0, virtio_blk_complete(&self->v));
+	}
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What KVM has to do with a device: its VFIO device takes the file, and interrupts go by irqfd. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/config.h"
+#include "lib/edu.h"
+#include "lib/harness.h"
+#include "lib/iommufd.h"
+#include "lib/irq.h"
+#include "lib/nic.h"
+
+#define MSIX VFIO_PCI_MSIX_IRQ_INDEX
+
+FIXTURE(kvm)
+{
+	const char *bdf;
+	int vm;
+	int dev;
+};
+
+FIXTURE_VARIANT(kvm)
+{
+	enum test_device dev;
+};
+
+FIXTURE_ALL_DEVICES(kvm);
+
+#ifdef __aarch64__
+static int set_attr(int dev, u32 group, u64 attr, u64 *val)
+{
+	struct kvm_device_attr a = { .group = group, .attr = attr, .addr = (uintptr_t)val };
+
+	return ioctl(dev, KVM_SET_DEVICE_ATTR, &a);
+}
+
+/* A GICv3 with an ITS, and a CPU, which has to be there before the GIC is complete. */
+static int make_irqchip(int vm)
+{
+	struct kvm_create_device gic = { .type = KVM_DEV_TYPE_ARM_VGIC_V3 };
+	struct kvm_create_device its = { .type = KVM_DEV_TYPE_ARM_VGIC_ITS };
+	u64 distributor = 0x08000000, redistributors = 0x080a0000, translater = 0x08080000;
+	int cpu, err = -1;
+
+	if (ioctl(vm, KVM_CREATE_DEVICE, &gic))
+		return -1;
+	cpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+	if (cpu >= 0 && !ioctl(vm, KVM_CREATE_DEVICE, &its)) {
+		err = set_attr(gic.fd, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_DIST,
+			       &distributor) ||
+		      set_attr(gic.fd, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST,
+			       &redistributors) ||
+		      set_attr(gic.fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT,
+			       NULL) ||
+		      set_attr(its.fd, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE,
+			       &translater) ||
+		      set_attr(its.fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT,
+			       NULL);
+		close(its.fd);
+	}
+	if (cpu >= 0)
+		close(cpu);
+	close(gic.fd);
+	return err ? -1 : 0;
+}
+
+#define MSI_FLAGS	KVM_MSI_VALID_DEVID
+/* GITS_TRANSLATER */
+#define MSI_ADDRESS	0x08090040
+#else
+static int make_irqchip(int vm)
+{
+	int cpu;
+
+	if (ioctl(vm, KVM_CREATE_IRQCHIP, 0))
+		return -1;
+	cpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+	if (cpu < 0)
+		return -1;
+	close(cpu);
+	return 0;
+}
+
+#define MSI_FLAGS	0
+#define MSI_ADDRESS	0xfee00000
+#endif
+
+/* A machine with a CPU, an interrupt controller in the kernel, and KVM's VFIO device in it. */
+static int make_vm(int *dev)
+{
+	struct kvm_create_device cd = { .type = KVM_DEV_TYPE_VFIO };
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm;
+
+	if (kvm < 0)
+		return -errno;
+	vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	if (vm < 0)
+		vm = -errno;
+	close(kvm);
+	if (vm < 0)
+		return vm;
+	if (make_irqchip(vm) || ioctl(vm, KVM_CREATE_DEVICE, &cd)) {
+		int err = -errno;
+
+		close(vm);
+		return err;
+	}
+	*dev = cd.fd;
+	return vm;
+}
+
+FIXTURE_SETUP(kvm)
+{
+	if (access("/dev/kvm", F_OK))
+		SKIP(return, "no KVM in this machine");
+	SETUP_DEVICE(&self->bdf, variant->dev);
+	self->vm = make_vm(&self->dev);
+	ASSERT_LE(0, self->vm);
+}
+
+FIXTURE_TEARDOWN(kvm)
+{
+	close(self->dev);
+	close(self->vm);
+}
+
+static int kvm_file(int dev, u32 attr, int fd)
+{
+	struct kvm_device_attr a = {
+		.group = KVM_DEV_VFIO_FILE,
+		.attr = attr,
+		.addr = (uintptr_t)&fd,
+	};
+
+	return ioctl(dev, KVM_SET_DEVICE_ATTR, &a) ? -errno : 0;
+}
+
+TEST_F(kvm, file_then_bind)
+{
+	int iommufd = iommufd_open(), fd = vfio_cdev_open(self->bdf);
+
+	/* As QEMU does it: the file is KVM's before it is bound. */
+	ASSERT_LE(0, iommufd);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_ADD, fd));
+	EXPECT_EQ(-EEXIST, kvm_file(self->dev, KVM_DEV_VFIO_FILE_ADD, fd));
+	EXPECT_EQ(0, vfio_bind(fd, iommufd, NULL));
+	EXPECT_LE(0, config_read(fd, 0, 4));
+	EXPECT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_DEL, fd));
+	EXPECT_EQ(-ENOENT, kvm_file(self->dev, KVM_DEV_VFIO_FILE_DEL, fd));
+	EXPECT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_ADD, fd));
+	close(fd);
+	close(iommufd);
+}
+
+TEST_F(kvm, bound_file)
+{
+	struct session s;
+
+	ASSERT_EQ(0, session_open(&s, self->bdf));
+	EXPECT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_ADD, s.fd));
+	EXPECT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_DEL, s.fd));
+	EXPECT_EQ(-EINVAL, kvm_file(self->dev, KVM_DEV_VFIO_FILE_ADD, s.iommufd));
+	EXPECT_EQ(-EBADF, kvm_file(self->dev, KVM_DEV_VFIO_FILE_ADD, 1000));
+	session_close(&s);
+}
+
+/* KVM holds the file, so the device has an owner until it lets go; in either order. */
+TEST_F(kvm, order_of_closing)
+{
+	struct session s;
+	int fd;
+
+	ASSERT_EQ(0, session_open(&s, self->bdf));
+	EXPECT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_ADD, s.fd));
+	close(s.fd);
+	fd = vfio_cdev_open(self->bdf);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EINVAL, vfio_bind(fd, s.iommufd, NULL));
+	close(self->dev);
+	EXPECT_EQ(0, vfio_bind(fd, s.iommufd, NULL));
+	close(fd);
+	close(s.iommufd);
+}
+
+/* With KVM gone first, the bound device still holds what it took of it. */
+TEST_F(kvm, machine_closed_first)
+{
+	int iommufd = iommufd_open(), fd = vfio_cdev_open(self->bdf);
+
+	ASSERT_LE(0, iommufd);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_ADD, fd));
+	EXPECT_EQ(0, vfio_bind(fd, iommufd, NULL));
+	close(self->dev);
+	close(self->vm);
+	EXPECT_LE(0, config_read(fd, 0, 4));
+	close(fd);
+	close(iommufd);
+}
+
+/*
+ * An irqfd takes the events from the eventfd, and its resample hands INTx back: the path of every
+ * guest's interrupts. There is no guest here, so what is seen is that events do not stay, that
+ * nothing breaks in any order of connecting, and that the eventfd is an eventfd again after it.
+ */
+FIXTURE(irqfd)
+{
+	struct session s;
+	void *bar;
+	int vm;
+	int dev;
+	int efd;
+};
+
+FIXTURE_SETUP(irqfd)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry;
+	} routing = {
+		.head.nr = 1,
+		.entry = {
+			.gsi = 24,
+			.type = KVM_IRQ_ROUTING_MSI,
+			.flags = MSI_FLAGS,
+			.u.msi = { .address_lo = MSI_ADDRESS, .data = 0x41 },
+		},
+	};
+
+	if (access("/dev/kvm", F_OK))
+		SKIP(return, "no KVM in this machine");
+	SETUP_SESSION(&self->s, DEV_IGB);
+	self->vm = make_vm(&self->dev);
+	ASSERT_LE(0, self->vm);
+	ASSERT_EQ(0, ioctl(self->vm, KVM_SET_GSI_ROUTING, &routing));
+	ASSERT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_ADD, self->s.fd));
+	self->bar = bar_map(self->s.fd, 0, 0, 0);
+	ASSERT_NE(NULL, self->bar);
+	ASSERT_EQ(0, config_master(self->s.fd, true));
+	self->efd = event_new();
+}
+
+FIXTURE_TEARDOWN(irqfd)
+{
+	session_close(&self->s);
+	close(self->dev);
+	close(self->vm);
+}
+
+static int irqfd(int vm, int efd, u32 gsi, u32 flags, int resample)
+{
+	struct kvm_irqfd cmd = {
+		.fd = efd,
+		.gsi = gsi,
+		.flags = flags,
+		.resamplefd = resample,
+	};
+
+	return ioctl(vm, KVM_IRQFD, &cmd) ? -errno : 0;
+}
+
+TEST_F(irqfd, producer_before_consumer)
+{
+	int i;
+
+	igb_msix_setup(self->bar);
+	ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 0, self->efd));
+	ASSERT_EQ(0, irqfd(self->vm, self->efd, 24, 0, -1));
+	for (i = 0; i < 5; i++)
+		igb_msix_raise(self->bar, 1);
+	ASSERT_EQ(0, irqfd(self->vm, self->efd, 24, KVM_IRQFD_FLAG_DEASSIGN, -1));
+	/* KVM took all of them while it was there. */
+	event_take(self->efd);
+	igb_msix_raise(self->bar, 1);
+	EXPECT_EQ(1, event_wait(self->efd));
+}
+
+TEST_F(irqfd, consumer_before_producer)
+{
+	int i;
+
+	igb_msix_setup(self->bar);
+	ASSERT_EQ(0, irqfd(self->vm, self->efd, 24, 0, -1));
+	for (i = 0; i < 5; i++) {
+		ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 0, self->efd));
+		igb_msix_raise(self->bar, 1);
+		ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 0, -1));
+	}
+	ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 0, self->efd));
+	EXPECT_EQ(0, irq_loopback(self->s.fd, MSIX, 0, 1));
+	EXPECT_EQ(0, event_take(self->efd));
+	/* And each of the two may be the first to go. */
+	session_close(&self->s);
+	ASSERT_EQ(0, irqfd(self->vm, self->efd, 24, KVM_IRQFD_FLAG_DEASSIGN, -1));
+}
+
+TEST_F(irqfd, intx_with_resample)
+{
+	int unmask = event_new();
+
+	ASSERT_EQ(0, irq_eventfd(self->s.fd, VFIO_PCI_INTX_IRQ_INDEX, 0, self->efd));
+	ASSERT_EQ(0, irq_set(self->s.fd, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK,
+			     VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &unmask, sizeof(unmask)));
+	ASSERT_EQ(0, irqfd(self->vm, self->efd, 5, KVM_IRQFD_FLAG_RESAMPLE, unmask));
+	nic_raise(self->bar);
+	EXPECT_EQ(0, event_take(unmask));
+	ASSERT_EQ(0, irqfd(self->vm, self->efd, 5, KVM_IRQFD_FLAG_DEASSIGN, unmask));
+	nic_ack(self->bar);
+	event_take(self->efd);
+	event_signal(unmask);
+	nic_raise(self->bar);
+	EXPECT_LE(1, event_wait(self->efd));
+	nic_ack(self->bar);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * QEMU's "edu" device (QEMU's docs/specs/edu.rst): all in BAR 0, 4 KiB of own memory, a DMA engine
+ * of 28 address bits, an interrupt on demand (MSI or INTx). It has no reset of its own. "edu-pasid"
+ * is the same on PCI Express, with PASIDs; it needs the QEMU of qemu-tests/qemu.
+ */
+#ifndef LIB_EDU_H
+#define LIB_EDU_H
+
+#include "region.h"
+
+#define EDU_ID			0x00
+#define EDU_INVERT		0x04
+#define EDU_FACTORIAL		0x08
+#define EDU_STATUS		0x20
+#define EDU_IRQ_STATUS		0x24
+#define EDU_IRQ_RAISE		0x60
+#define EDU_IRQ_ACK		0x64
+#define EDU_DMA_SRC		0x80
+#define EDU_DMA_DST		0x88
+#define EDU_DMA_COUNT		0x90
+#define EDU_DMA_CMD		0x98
+#define EDU_DMA_PASID		0xa0
+
+#define EDU_ID_VALUE		0x010000ed
+#define EDU_DMA_START		0x1
+#define EDU_DMA_TO_MEMORY	0x2
+#define EDU_DMA_IRQ		0x4
+#define EDU_DMA_WITH_PASID	0x8
+/* Bit of the interrupt status that the end of a DMA sets. */
+#define EDU_IRQ_DMA		0x100
+#define EDU_BUF			0x40000
+#define EDU_BUF_SIZE		0x1000
+
+/**
+ * edu_write_memory() - DMA from the device's own memory to the host's
+ * @bar: BAR 0
+ * @iova: where to
+ * @off: offset in the device's memory
+ * @len: how much
+ *
+ * Waits for the end of the transfer; whether anything arrived is for the caller to see, as the
+ * device does not know of IOMMU faults. Bus mastering must be on.
+ *
+ * Return: 0 or -ETIMEDOUT.
+ */
+int edu_write_memory(void *bar, u64 iova, u32 off, u32 len);
+
+/**
+ * edu_read_memory() - DMA from the host's memory to the device's own
+ * @bar: BAR 0
+ * @iova: where from
+ * @off: offset in the device's memory
+ * @len: how much
+ *
+ * Return: 0 or -ETIMEDOUT.
+ */
+int edu_read_memory(void *bar, u64 iova, u32 off, u32 len);
+
+/**
+ * edu_write_memory_pasid() - edu_write_memory() by requests that carry a PASID
+ * @bar: BAR 0, of edu-pasid
+ * @pasid: which
+ * @iova: where to, for that PASID
+ * @off: offset in the device's memory
+ * @len: how much
+ *
+ * Return: 0 or -ETIMEDOUT.
+ */
+int edu_write_memory_pasid(void *bar, u32 pasid, u64 iova, u32 off, u32 len);
+
+/**
+ * edu_raise() - make the device interrupt
+ * @bar: BAR 0
+ * @bits: set in its interrupt status; any will do
+ */
+static inline void edu_raise(void *bar, u32 bits)
+{
+	mmio_write32(bar, EDU_IRQ_RAISE, bits);
+}
+
+/**
+ * edu_ack() - clear bits of the interrupt status; INTx falls with the last of them
+ * @bar: BAR 0
+ * @bits: which
+ */
+static inline void edu_ack(void *bar, u32 bits)
+{
+	mmio_write32(bar, EDU_IRQ_ACK, bits);
+}
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Modules that make up what the test machine lacks; qemu-tests/NAME/NAME.ko. */
+#ifndef LIB_MODULE_H
+#define LIB_MODULE_H
+
+#include "types.h"
+
+/**
+ * module_load() - load one of the project's modules for tests
+ * @name: of the file, without ".ko"
+ * @args: its parameters
+ *
+ * It runs as a part of this process, whose file descriptors it finds.
+ *
+ * Return: 0 or negative errno: -ENOENT if it was not built, -ENOEXEC if not for this kernel, or
+ * what the module said.
+ */
+int module_load(const char *name, const char *args);
+
+/**
+ * module_unload() - and take it out again
+ * @name: of the file, without ".ko"
+ *
+ * Return: 0 or negative errno.
+ */
+int module_unload(const char *name);
+
+#endif

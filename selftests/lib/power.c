@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "power.h"
+#include "session.h"
+
+int low_power_entry(int fd)
+{
+	return vfio_feature_set(fd, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, NULL, 0);
+}
+
+int low_power_entry_with_wakeup(int fd, int efd)
+{
+	struct vfio_device_low_power_entry_with_wakeup entry = { .wakeup_eventfd = efd };
+
+	return vfio_feature_set(fd, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP, &entry,
+				sizeof(entry));
+}
+
+int low_power_exit(int fd)
+{
+	return vfio_feature_set(fd, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, NULL, 0);
+}
+
+bool power_is(const char *bdf, const char *attr, const char *val)
+{
+	char text[32];
+
+	return sysfs_read(text, sizeof(text), "/sys/bus/pci/devices/%s/%s", bdf, attr) >= 0 &&
+	       !strcmp(text, val);
+}
+
+bool power_becomes(const char *bdf, const char *attr, const char *val)
+{
+	struct deadline d;
+
+	deadline_start(&d);
+	while (!power_is(bdf, attr, val)) {
+		if (deadline_passed(&d))
+			return false;
+		usleep(1000);
+	}
+	return true;
+}
+
+bool power_sleeps(const char *bdf)
+{
+	return power_becomes(bdf, "power/runtime_status", "suspended");
+}
+
+bool power_awake(const char *bdf)
+{
+	return power_is(bdf, "power/runtime_status", "active") &&
+	       power_is(bdf, "power_state", "D0");
+}
+
+void power_no_delay(const char *bdf)
+{
+	sysfs_write("0", "/sys/bus/pci/devices/%s/power/autosuspend_delay_ms", bdf);
+}
+
+int system_sleep(void)
+{
+	int err;
+
+	/* Resume at once, from where all is suspended but the CPUs. */
+	err = sysfs_write("0", "/sys/module/suspend/parameters/pm_test_delay");
+	if (!err)
+		err = sysfs_write("platform", "/sys/power/pm_test");
+	if (err)
+		return err;
+	err = sysfs_write("freeze", "/sys/power/state");
+	sysfs_write("none", "/sys/power/pm_test");
+	return err;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A physical function (PF) with a user, and its virtual functions (VF). */
+#ifndef LIB_VFS_H
+#define LIB_VFS_H
+
+#include "session.h"
+
+#define ENABLE_SRIOV "/sys/module/vfio_pci/parameters/enable_sriov"
+
+/* As many as igb has. */
+#define VFS_MAX 7
+
+/**
+ * struct vfs - a PF and its VFs
+ * @pf_bdf: the PF, NULL for none
+ * @bdf: the VFs
+ * @count: how many
+ * @was: what enable_sriov was before
+ * @pf: session on the PF
+ * @vf: sessions on VFs, closed at first
+ */
+struct vfs {
+	const char *pf_bdf;
+	char bdf[VFS_MAX][BDF_LEN];
+	int count;
+	char was[8];
+	struct session pf;
+	struct session vf[VFS_MAX];
+};
+
+/**
+ * vfs_init() - a state that vfs_close() can take
+ * @v: filled in
+ */
+void vfs_init(struct vfs *v);
+
+/**
+ * vfs_open() - become the user of the PF, and make its VFs: all, or VFS_MAX
+ * @v: from vfs_init()
+ * @pf_bdf: the PF, bound to vfio-pci
+ * @token: 16 bytes of a UUID, that the PF's user shows
+ *
+ * Return: 0 or negative errno; either way vfs_close() is due.
+ */
+int vfs_open(struct vfs *v, const char *pf_bdf, const void *token);
+
+/**
+ * vfs_close() - end all sessions, give the PF back to vfio-pci and take its VFs away
+ * @v: the functions
+ */
+void vfs_close(struct vfs *v);
+
+#endif

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the in-tree driver does not do: a device that is opened again soon is still awake; one that
+ * sleeps, or follows eventfds, can be taken away; and bus mastering by ioctl.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/config.h"
+#include "lib/harness.h"
+#include "lib/irq.h"
+#include "lib/nic.h"
+#include "lib/power.h"
+#include "lib/region.h"
+
+#define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
+
+static int ioeventfd(int fd, u64 pos, u64 data, int efd)
+{
+	struct vfio_device_ioeventfd io = {
+		.argsz = sizeof(io), .flags = VFIO_DEVICE_IOEVENTFD_32, .offset = pos,
+		.data = data, .fd = efd,
+	};
+
+	return vfio_ioctl(fd, VFIO_DEVICE_IOEVENTFD, &io);
+}
+
+static int set_master(int fd, u32 op)
+{
+	struct vfio_device_feature_bus_master master = { .op = op };
+
+	return vfio_feature_set(fd, VFIO_DEVICE_FEATURE_BUS_MASTER, &master, sizeof(master));
+}
+
+FIXTURE(power)
+{
+	const char *bdf;
+	struct session s;
+	char grace[32];
+};
+
+FIXTURE_VARIANT(power)
+{
+	enum test_device dev;
+};
+
+FIXTURE_ALL_DEVICES(power);
+
+FIXTURE_SETUP(power)
+{
+	OURS_ONLY();
+	SETUP_DEVICE(&self->bdf, variant->dev);
+	ASSERT_LT(0, sysfs_read(self->grace, sizeof(self->grace), GRACE));
+	ASSERT_EQ(0, sysfs_write("0", GRACE));
+	ASSERT_EQ(0, session_open(&self->s, self->bdf));
+}
+
+FIXTURE_TEARDOWN(power)
+{
+	sysfs_write(self->grace, GRACE);
+	session_close(&self->s);
+	sysfs_rebind(self->bdf);
+}
+
+/* A delay that no test lives to see the end of: it is awake from one session to the next. */
+TEST_F(power, stays_awake_for_a_while)
+{
+	char before[32], after[32];
+
+	ASSERT_EQ(0, sysfs_write("1000000", "/sys/bus/pci/devices/%s/power/autosuspend_delay_ms",
+				 self->bdf));
+	ASSERT_LT(0, sysfs_read(before, sizeof(before),
+				"/sys/bus/pci/devices/%s/power/runtime_suspended_time", self->bdf));
+	session_close(&self->s);
+	ASSERT_EQ(0, session_open(&self->s, self->bdf));
+	session_close(&self->s);
+	EXPECT_TRUE(power_awake(self->bdf));
+	ASSERT_LT(0, sysfs_read(after, sizeof(after),
+				"/sys/bus/pci/devices/%s/power/runtime_suspended_time", self->bdf));
+	EXPECT_STREQ(before, after);
+	/* Over at once when it is made shorter. */
+	power_no_delay(self->bdf);
+	EXPECT_TRUE(power_sleeps(self->bdf));
+}
+
+TEST_F(power, taken_away_asleep)
+{
+	int efd = event_new(), i;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, i ? low_power_entry_with_wakeup(self->s.fd, efd) :
+				 low_power_entry(self->s.fd));
+		ASSERT_TRUE(power_sleeps(self->bdf));
+		ASSERT_EQ(0, sysfs_unbind(self->bdf));
+		EXPECT_EQ(i, event_take(efd));
+		EXPECT_EQ(-ENODEV, low_power_exit(self->s.fd));
+		/* As nobody had touched it: awake, and bound to nobody. */
+		EXPECT_TRUE(power_is(self->bdf, "power/runtime_status", "active"));
+		session_close(&self->s);
+		ASSERT_EQ(0, sysfs_rebind(self->bdf));
+		power_no_delay(self->bdf);
+		EXPECT_TRUE(power_sleeps(self->bdf));
+		ASSERT_EQ(0, session_open(&self->s, self->bdf));
+	}
+	close(efd);
+}
+
+struct signaller {
+	int efd;
+	bool stop;
+};
+
+static void *signal_on(void *arg)
+{
+	struct signaller *s = arg;
+
+	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE))
+		event_signal(s->efd);
+	return NULL;
+}
+
+/* Somebody signals on and on: neither resets, low power nor the end of all can be held up. */
+TEST_F(power, taken_away_while_eventfds_are_signalled)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct signaller sig = { .efd = event_new() };
+	struct vfio_region_info region;
+	u32 val = 0, bar;
+	pthread_t thread;
+	int i;
+
+	/* Register 0 of all of them can be written to without harm, if it is no MSI-X table. */
+	for (bar = 0; bar < 6; bar++) {
+		ASSERT_EQ(0, region_info(self->s.fd, bar, &region));
+		if (!(region.flags & VFIO_REGION_INFO_FLAG_MMAP))
+			continue;
+		ASSERT_EQ(4, region_pread(self->s.fd, bar, 0, &val, 4));
+		if (!ioeventfd(self->s.fd, region_offset(bar), val, sig.efd))
+			break;
+	}
+	ASSERT_GT(6, bar);
+	ASSERT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_GET_INFO, &info));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, signal_on, &sig));
+	for (i = 0; i < 5; i++) {
+		if (info.flags & VFIO_DEVICE_FLAGS_RESET) {
+			EXPECT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_RESET, NULL));
+		}
+		EXPECT_EQ(0, low_power_entry(self->s.fd));
+		EXPECT_EQ(0, low_power_exit(self->s.fd));
+	}
+	EXPECT_EQ(0, sysfs_unbind(self->bdf));
+	EXPECT_EQ(-ENODEV, ioeventfd(self->s.fd, region_offset(bar), val, -1));
+	__atomic_store_n(&sig.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	close(sig.efd);
+	ASSERT_EQ(0, sysfs_rebind(self->bdf));
+}
+
+TEST_F(power, bus_master)
+{
+	const u32 feature = VFIO_DEVICE_FEATURE_BUS_MASTER;
+	struct vfio_device_feature f = {
+		.argsz = sizeof(f), .flags = VFIO_DEVICE_FEATURE_PROBE | feature,
+	};
+	u16 command;
+
+	f.flags |= VFIO_DEVICE_FEATURE_SET;
+	EXPECT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_FEATURE, &f));
+	f.flags |= VFIO_DEVICE_FEATURE_GET;
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->s.fd, VFIO_DEVICE_FEATURE, &f));
+	f.flags = VFIO_DEVICE_FEATURE_SET | feature;
+	EXPECT_EQ(-EINVAL, vfio_ioctl(self->s.fd, VFIO_DEVICE_FEATURE, &f));
+	EXPECT_EQ(-EINVAL, set_master(self->s.fd, 2));
+	EXPECT_EQ(-EINVAL, set_master(self->s.fd, -1));
+	EXPECT_EQ(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+
+	ASSERT_EQ(0, set_master(self->s.fd, VFIO_DEVICE_FEATURE_SET_MASTER));
+	EXPECT_NE(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+	/* The rest of the register is as it was. */
+	EXPECT_NE(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
+	ASSERT_EQ(2, sysfs_config(self->bdf, PCI_COMMAND, &command, 2));
+	EXPECT_NE(0, command & PCI_COMMAND_MASTER);
+
+	ASSERT_EQ(0, set_master(self->s.fd, VFIO_DEVICE_FEATURE_CLEAR_MASTER));
+	EXPECT_EQ(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+	EXPECT_NE(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
+	ASSERT_EQ(2, sysfs_config(self->bdf, PCI_COMMAND, &command, 2));
+	EXPECT_EQ(0, command & PCI_COMMAND_MASTER);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Tracepoints: the life of a session, in order. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/harness.h"
+#include "lib/irq.h"
+#include "lib/region.h"
+
+/* An instance of our own leaves alone whatever else is traced. */
+#define TRACE "/sys/kernel/tracing/instances/vfio-test"
+#define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
+
+#define MAX_EVENTS 64
+
+FIXTURE(trace)
+{
+	struct session s;
+	char bdf[BDF_LEN];
+	char grace[32];
+	char *text;
+	/* "event: device ..." */
+	char *events[MAX_EVENTS];
+	int n;
+};
+
+FIXTURE_SETUP(trace)
+{
+	const char *bdf;
+
+	OURS_ONLY();
+	self->s.fd = -1;
+	self->s.iommufd = -1;
+	SETUP_DEVICE(&bdf, DEV_IGB);
+	strcpy(self->bdf, bdf);
+	ASSERT_LT(0, sysfs_read(self->grace, sizeof(self->grace), GRACE));
+	if (mkdir(TRACE, 0700) && errno == ENOENT)
+		SKIP(return, "no tracefs in this machine");
+}
+
+FIXTURE_TEARDOWN(trace)
+{
+	session_close(&self->s);
+	sysfs_write("0", TRACE "/events/vfio/enable");
+	sysfs_write("0", TRACE "/events/vfio_pci/enable");
+	rmdir(TRACE);
+	sysfs_write(self->grace, GRACE);
+	sysfs_rebind(self->bdf);
+	free(self->text);
+}
+
+static int begin(void)
+{
+	return sysfs_write("1", TRACE "/events/vfio/enable") ?:
+	       sysfs_write("1", TRACE "/events/vfio_pci/enable");
+}
+
+/* All that was traced of the device */
+static int collect(FIXTURE_DATA(trace) *self)
+{
+	const size_t size = 1 << 20;
+	char *line, *event, *save;
+	size_t n = 0;
+	ssize_t got;
+	int fd;
+
+	self->text = calloc(1, size);
+	fd = open(TRACE "/trace", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while ((got = read(fd, self->text + n, size - 1 - n)) > 0)
+		n += got;
+	close(fd);
+	for (line = strtok_r(self->text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		event = strstr(line, ": vfio");
+		if (*line == '#' || !event || !strstr(line, self->bdf))
+			continue;
+		if (self->n == MAX_EVENTS)
+			return -E2BIG;
+		self->events[self->n++] = event + 2;
+	}
+	return 0;
+}
+
+/* What is to be seen: the name of an event, and what follows the device's */
+struct event {
+	const char *name;
+	const char *rest;
+};
+
+/* Is that, and nothing else, what was collected? Says where it is not. */
+static bool seen(FIXTURE_DATA(trace) *self, const struct event *want, int n)
+{
+	char text[256];
+	int i;
+
+	for (i = 0; i < n || i < self->n; i++) {
+		*text = 0;
+		if (i < n)
+			snprintf(text, sizeof(text), "%s: %s%s", want[i].name, self->bdf,
+				 want[i].rest);
+		if (i < self->n && !strcmp(text, self->events[i]))
+			continue;
+		printf("# event %d is '%s', and should be '%s'\n", i,
+		       i < self->n ? self->events[i] : "", text);
+		return false;
+	}
+	return true;
+}
+
+#define EXPECT_EVENTS(...) do {							\
+	const struct event want_[] = { __VA_ARGS__ };				\
+										\
+	EXPECT_TRUE(seen(self, want_, LIB_ARRAY_SIZE(want_)));			\
+} while (0)
+
+/* All that a user does, and the reset behind him */
+TEST_F(trace, session)
+{
+	char bind[32], bind_again[32], attach[64];
+	struct vfio_region_info info;
+	int pm, efd;
+
+	/* The reset after this one is the first event of all. */
+	ASSERT_EQ(0, session_open(&self->s, self->bdf));
+	ASSERT_EQ(0, begin());
+	session_close(&self->s);
+	ASSERT_EQ(0, session_open(&self->s, self->bdf));
+	snprintf(bind, sizeof(bind), " devid=%u", self->s.devid);
+
+	efd = event_new();
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, irq_eventfd(self->s.fd, VFIO_PCI_MSIX_IRQ_INDEX, 0, efd));
+	/* It is on: nothing new. */
+	ASSERT_EQ(0, irq_eventfd(self->s.fd, VFIO_PCI_MSIX_IRQ_INDEX, 1, efd));
+	pm = config_cap(self->s.fd, PCI_CAP_ID_PM);
+	ASSERT_LT(0, pm);
+	ASSERT_EQ(0, config_update(self->s.fd, pm + PCI_PM_CTRL, 2, 0, 3));
+	ASSERT_EQ(0, config_update(self->s.fd, pm + PCI_PM_CTRL, 2, 3, 0));
+	ASSERT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_RESET, NULL));
+	ASSERT_EQ(0, irq_disable(self->s.fd, VFIO_PCI_MSIX_IRQ_INDEX));
+	ASSERT_EQ(-EINVAL, region_info(self->s.fd, 77, &info));
+	ASSERT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/reset", self->bdf));
+	ASSERT_EQ(0, vfio_detach(self->s.fd));
+	/* That it was not attached, is no news. */
+	ASSERT_EQ(0, vfio_detach(self->s.fd));
+	session_close(&self->s);
+	/* The next one waits for the reset. */
+	ASSERT_EQ(0, session_open(&self->s, self->bdf));
+	snprintf(bind_again, sizeof(bind_again), " devid=%u", self->s.devid);
+	close(efd);
+
+	ASSERT_EQ(0, collect(self));
+	ASSERT_LT(3, self->n);
+	/* The page table is iommufd's choice. */
+	snprintf(attach, sizeof(attach), "%s", strstr(self->events[3], " pasid") ?: "");
+	EXPECT_EQ(0, strncmp(attach, " pasid=0 pt_id=", 15));
+	EXPECT_EVENTS({ "vfio_session_end", "" },
+		      { "vfio_pci_reset", " by=driver ret=0" },
+		      { "vfio_bind", bind },
+		      { "vfio_attach", attach },
+		      { "vfio_pci_irq", " msix on" },
+		      { "vfio_pci_power", " D0 -> D3 ret=0" },
+		      { "vfio_pci_power", " D3 -> D0 ret=0" },
+		      { "vfio_pci_reset", " by=user ret=0" },
+		      { "vfio_pci_irq", " msix off" },
+		      { "vfio_error", " error=-22 there is no region 77" },
+		      { "vfio_pci_reset", " by=host ret=0" },
+		      { "vfio_detach", " pasid=0" },
+		      { "vfio_session_end", "" },
+		      { "vfio_pci_reset", " by=driver ret=0" },
+		      { "vfio_bind", bind_again },
+		      { "vfio_attach", attach });
+}
+
+/* The device is taken away from a user who uses it. */
+TEST_F(trace, revocation)
+{
+	int efd = event_new();
+
+	ASSERT_LE(0, efd);
+	ASSERT_EQ(0, session_open(&self->s, self->bdf));
+	ASSERT_EQ(0, irq_eventfd(self->s.fd, VFIO_PCI_MSI_IRQ_INDEX, 0, efd));
+	ASSERT_EQ(0, sysfs_write("1", GRACE));
+	ASSERT_EQ(0, begin());
+	ASSERT_EQ(0, sysfs_unbind(self->bdf));
+	close(efd);
+	ASSERT_EQ(0, collect(self));
+	EXPECT_EVENTS({ "vfio_request", "" },
+		      { "vfio_revoke", "" },
+		      { "vfio_error", " error=-19 the host has taken the device away" },
+		      { "vfio_pci_irq", " msi off" },
+		      { "vfio_session_end", "" },
+		      { "vfio_pci_reset", " by=driver ret=0" });
+}
+
+/* Off, they say nothing. */
+TEST_F(trace, off)
+{
+	ASSERT_EQ(0, session_open(&self->s, self->bdf));
+	ASSERT_EQ(0, begin());
+	ASSERT_EQ(0, sysfs_write("0", TRACE "/events/vfio/enable"));
+	ASSERT_EQ(0, sysfs_write("0", TRACE "/events/vfio_pci/enable"));
+	ASSERT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_RESET, NULL));
+	ASSERT_EQ(0, collect(self));
+	EXPECT_EQ(0, self->n);
+}
+
+TEST_HARNESS_MAIN

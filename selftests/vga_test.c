@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Legacy VGA: the region, the arbiter between two devices, and the ROM that the firmware copied. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "lib/harness.h"
+#include "lib/region.h"
+
+#define VGA VFIO_PCI_VGA_REGION_INDEX
+#define ROM VFIO_PCI_ROM_REGION_INDEX
+#define FLAGS_RW (VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE)
+
+#define VGA_MEM		0xa0000
+#define VGA_MEM_END	0xc0000
+#define VGA_SIZE	VGA_MEM_END
+
+/* Index and data of the sequencer and of the graphics controller, and registers in them */
+#define SEQ		0x3c4
+#define SEQ_PLANES	2
+#define SEQ_MODE	4
+#define GC		0x3ce
+#define GC_MODE		5
+#define GC_MISC		6
+#define GC_MASK		8
+
+/* IORESOURCE_ROM_SHADOW */
+#define RES_ROM_SHADOW	2
+
+enum kind { BOOT, OTHER, NOT_VGA };
+
+/* The standard VGA device of QEMU: the one that the firmware uses, another, and one of no VGA */
+static int find_vga(enum kind kind, char bdf[BDF_LEN])
+{
+	static const enum kind kinds[] = { OTHER, BOOT };
+	char class[16], boot[4];
+	unsigned int i;
+
+#ifndef __x86_64__
+	/* Elsewhere its ports and memory are at no fixed address. */
+	if (kind != NOT_VGA)
+		return -ENODEV;
+#endif
+	for (i = 0; !sysfs_find(0x1234, 0x1111, i, bdf); i++) {
+		sysfs_read(class, sizeof(class), "/sys/bus/pci/devices/%s/class", bdf);
+		if (strtoul(class, NULL, 16) >> 8 != 0x300) {
+			if (kind == NOT_VGA)
+				return 0;
+			continue;
+		}
+		sysfs_read(boot, sizeof(boot), "/sys/bus/pci/devices/%s/boot_vga", bdf);
+		if (kind == kinds[boot[0] == '1'])
+			return 0;
+	}
+	return -ENODEV;
+}
+
+#define SETUP_VGA(session, kind) do {						\
+	char bdf_[BDF_LEN];							\
+										\
+	if (find_vga(kind, bdf_))						\
+		SKIP(return, "no such VGA device in this machine");		\
+	ASSERT_EQ(0, session_open(session, bdf_));				\
+} while (0)
+
+static int out(int fd, u16 port, u8 index, u8 val)
+{
+	u8 pair[2] = { index, val };
+	ssize_t n = region_pwrite(fd, VGA, port, pair, 2);
+
+	return n < 0 ? n : n == 2 ? 0 : -EIO;
+}
+
+static int in(int fd, u16 port, u8 index)
+{
+	ssize_t n = region_pwrite(fd, VGA, port, &index, 1);
+	u8 val;
+
+	if (n == 1)
+		n = region_pread(fd, VGA, port + 1, &val, 1);
+	return n < 0 ? n : n == 1 ? val : -EIO;
+}
+
+/* As in mode 13h: a byte of the frame buffer is a pixel, 64 KiB of it can be seen. */
+static int linear(int fd)
+{
+	return out(fd, SEQ, SEQ_PLANES, 0x0f) ?: out(fd, SEQ, SEQ_MODE, 0x0e) ?:
+	       out(fd, GC, GC_MODE, 0x40) ?: out(fd, GC, GC_MISC, 0x05) ?:
+	       out(fd, GC, GC_MASK, 0xff);
+}
+
+FIXTURE(vga)
+{
+	struct session s;
+};
+
+FIXTURE_VARIANT(vga)
+{
+	enum kind kind;
+};
+
+FIXTURE_VARIANT_ADD(vga, boot) { .kind = BOOT };
+FIXTURE_VARIANT_ADD(vga, other) { .kind = OTHER };
+
+FIXTURE_SETUP(vga)
+{
+	SETUP_VGA(&self->s, variant->kind);
+}
+
+FIXTURE_TEARDOWN(vga)
+{
+	session_close(&self->s);
+}
+
+TEST_F(vga, info)
+{
+	struct vfio_device_info device = { .argsz = sizeof(device) };
+	struct vfio_region_info info;
+
+	ASSERT_EQ(0, region_info(self->s.fd, VGA, &info));
+	EXPECT_EQ(VGA_SIZE, info.size);
+	EXPECT_EQ((u64)VGA << 40, info.offset);
+	EXPECT_EQ(FLAGS_RW, info.flags);
+	ASSERT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_GET_INFO, &device));
+	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, device.num_regions);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 0x10000, PROT_READ, MAP_SHARED, self->s.fd,
+				   region_offset(VGA) + VGA_MEM));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+TEST_F(vga, ports)
+{
+	int fd = self->s.fd;
+	u8 val[4];
+
+	/* In words and in bytes */
+	ASSERT_EQ(0, out(fd, SEQ, SEQ_PLANES, 0x05));
+	EXPECT_EQ(0x05, in(fd, SEQ, SEQ_PLANES));
+	val[0] = SEQ_PLANES;
+	val[1] = 0x0a;
+	ASSERT_EQ(1, region_pwrite(fd, VGA, SEQ, &val[0], 1));
+	ASSERT_EQ(1, region_pwrite(fd, VGA, SEQ + 1, &val[1], 1));
+	ASSERT_EQ(2, region_pread(fd, VGA, SEQ, val, 2));
+	EXPECT_EQ(SEQ_PLANES, val[0]);
+	EXPECT_EQ(0x0a, val[1]);
+	ASSERT_EQ(4, region_pread(fd, VGA, SEQ, val, 4));
+	ASSERT_EQ(3, region_pread(fd, VGA, SEQ - 1, val, 3));
+	EXPECT_EQ(SEQ_PLANES, val[1]);
+	EXPECT_EQ(0x0a, val[2]);
+}
+
+/* What is written to legacy memory is in the frame buffer, BAR 0, too. */
+TEST_F(vga, memory)
+{
+	u8 ref[64], got[64], zero[64] = { 0 };
+	unsigned int off, len, i;
+	int fd = self->s.fd;
+
+	ASSERT_EQ(0, linear(fd));
+	for (off = 0; off < 8; off++) {
+		for (len = 1; len <= 20; len++) {
+			ASSERT_EQ(64, region_pwrite(fd, 0, 0, zero, 64));
+			memset(ref, 0, sizeof(ref));
+			for (i = 0; i < len; i++)
+				ref[off + i] = off * 37 + len * 11 + i + 1;
+			ASSERT_EQ(len, region_pwrite(fd, VGA, VGA_MEM + off, ref + off, len));
+			ASSERT_EQ(64, region_pread(fd, 0, 0, got, 64));
+			ASSERT_EQ(0, memcmp(got, ref, 64))
+				TH_LOG("%u bytes at %u", len, off);
+			memset(got, 0xcc, sizeof(got));
+			ASSERT_EQ(len, region_pread(fd, VGA, VGA_MEM + off, got, len));
+			ASSERT_EQ(0, memcmp(got, ref + off, len));
+		}
+	}
+}
+
+TEST_F(vga, ends)
+{
+	static const struct {
+		u64 off;
+		ssize_t n;
+	} parts[] = {
+		{ 0, -EINVAL }, { 0x3af, -EINVAL }, { 0x3b0, 4 }, { 0x3ba, 2 }, { 0x3bc, -EINVAL },
+		{ 0x3bf, -EINVAL }, { 0x3dd, 3 }, { 0x3e0, -EINVAL }, { 0x9ffff, -EINVAL },
+		{ 0xbfffc, 4 }, { 0xbfffe, 2 }, { 0xc0000, -EINVAL }, { 1ull << 39, -EINVAL },
+	};
+	u8 buf[4] = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < LIB_ARRAY_SIZE(parts); i++) {
+		EXPECT_EQ(parts[i].n, region_pread(self->s.fd, VGA, parts[i].off, buf, 4))
+			TH_LOG("at %#llx", (unsigned long long)parts[i].off);
+		/* Not to ports: what they would do, who knows. */
+		if (parts[i].n < 0 || parts[i].off >= VGA_MEM)
+			EXPECT_EQ(parts[i].n, region_pwrite(self->s.fd, VGA, parts[i].off, buf, 4));
+	}
+	EXPECT_EQ(-EFAULT, region_pread(self->s.fd, VGA, VGA_MEM, NULL, 4));
+}
+
+/* The reset of the bus, which ends a session, leaves the bridge routing. */
+TEST_F(vga, next_session)
+{
+	char bdf[BDF_LEN];
+
+	ASSERT_EQ(0, out(self->s.fd, SEQ, SEQ_PLANES, 0x05));
+	strcpy(bdf, self->s.bdf);
+	session_close(&self->s);
+	ASSERT_EQ(0, session_open(&self->s, bdf));
+	ASSERT_EQ(0, out(self->s.fd, SEQ, SEQ_PLANES, 0x03));
+	EXPECT_EQ(0x03, in(self->s.fd, SEQ, SEQ_PLANES));
+}
+
+/* Another kind of display has none of it. */
+TEST(no_vga)
+{
+	struct vfio_region_info info;
+	struct session s;
+	u32 val = 0;
+
+	SETUP_VGA(&s, NOT_VGA);
+	EXPECT_EQ(-EINVAL, region_info(s.fd, VGA, &info));
+	EXPECT_EQ(-EINVAL, region_pread(s.fd, VGA, VGA_MEM, &val, 4));
+	EXPECT_EQ(-EINVAL, region_pwrite(s.fd, VGA, VGA_MEM, &val, 4));
+	EXPECT_EQ(-EINVAL, region_pread(s.fd, VGA, SEQ, &val, 1));
+	session_close(&s);
+}
+
+/* Two devices, the same addresses: each user has his own. */
+FIXTURE(two)
+{
+	struct session s[2];
+};
+
+FIXTURE_SETUP(two)
+{
+	SETUP_VGA(&self->s[0], BOOT);
+	SETUP_VGA(&self->s[1], OTHER);
+}
+
+FIXTURE_TEARDOWN(two)
+{
+	session_close(&self->s[0]);
+	session_close(&self->s[1]);
+}
+
+struct user {
+	int fd;
+	u8 seed;
+	unsigned int bad;
+};
+
+static void *use(void *arg)
+{
+	struct user *user = arg;
+	unsigned int i;
+	u32 val, got;
+
+	for (i = 0; i < 200; i++) {
+		val = user->seed * 0x01010101 + i;
+		user->bad += region_pwrite(user->fd, VGA, VGA_MEM + 4 * i, &val, 4) != 4;
+		user->bad += out(user->fd, GC, GC_MASK, user->seed) != 0;
+		user->bad += in(user->fd, GC, GC_MASK) != user->seed;
+		user->bad += region_pread(user->fd, VGA, VGA_MEM + 4 * i, &got, 4) != 4;
+		user->bad += got != val;
+	}
+	return NULL;
+}
+
+TEST_F(two, take_turns)
+{
+	struct user users[2] = { { .seed = 0x55 }, { .seed = 0xaa } };
+	pthread_t threads[2];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		users[i].fd = self->s[i].fd;
+		ASSERT_EQ(0, linear(users[i].fd));
+	}
+	/* One after the other, and at once */
+	for (i = 0; i < 2; i++)
+		use(&users[i]);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, use, &users[i]));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_join(threads[i], NULL));
+	EXPECT_EQ(0, users[0].bad);
+	EXPECT_EQ(0, users[1].bad);
+}
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+/* Whoever waits for the addresses can be interrupted. */
+TEST_F(two, wait)
+{
+	struct itimerval often = { { 0, 50000 }, { 0, 50000 } }, never = { 0 };
+	struct sigaction act = { .sa_handler = nothing };
+	int arbiter = open("/dev/vga_arbiter", O_RDWR);
+	char text[64];
+	u8 val;
+
+	ASSERT_LE(0, arbiter);
+	snprintf(text, sizeof(text), "target PCI:%s", self->s[0].bdf);
+	ASSERT_LT(0, write(arbiter, text, strlen(text)));
+	ASSERT_LT(0, write(arbiter, "lock io+mem", 11));
+
+	sigaction(SIGALRM, &act, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	EXPECT_EQ(-EINTR, region_pread(self->s[1].fd, VGA, SEQ, &val, 1));
+	EXPECT_EQ(-EINTR, region_pwrite(self->s[1].fd, VGA, VGA_MEM, &val, 1));
+	setitimer(ITIMER_REAL, &never, NULL);
+	/* Not so the user of the device that has them */
+	EXPECT_EQ(1, region_pread(self->s[0].fd, VGA, SEQ, &val, 1));
+
+	ASSERT_LT(0, write(arbiter, "unlock io+mem", 13));
+	EXPECT_EQ(1, region_pread(self->s[1].fd, VGA, SEQ, &val, 1));
+	close(arbiter);
+}
+
+/* The firmware has copied the image to 0xc0000, where the kernel looks for it. */
+TEST(shadow_rom)
+{
+	u64 start, size, flags;
+	struct vfio_region_info info;
+	u8 *ours, *theirs;
+	struct session s;
+	ssize_t n, got;
+	int fd;
+	char path[128];
+
+	SETUP_VGA(&s, BOOT);
+	ASSERT_EQ(0, sysfs_resource(s.bdf, 6, &start, &size, &flags));
+	if (!(flags & RES_ROM_SHADOW))
+		SKIP(return, "the kernel knows of no copy");
+	EXPECT_EQ(0xc0000, start);
+	EXPECT_EQ(0x20000, size);
+	ASSERT_EQ(0, region_info(s.fd, ROM, &info));
+	EXPECT_EQ(size, info.size);
+	EXPECT_EQ(VFIO_REGION_INFO_FLAG_READ, info.flags);
+
+	ours = malloc(size);
+	theirs = malloc(size);
+	ASSERT_EQ(size, region_pread(s.fd, ROM, 0, ours, size));
+	EXPECT_EQ(0x55, ours[0]);
+	EXPECT_EQ(0xaa, ours[1]);
+	/* The image ends before the resource does. */
+	ASSERT_LT(ours[2] * 512, size);
+	EXPECT_EQ(0xff, ours[size - 1]);
+
+	ASSERT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/rom", s.bdf));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/rom", s.bdf);
+	fd = open(path, O_RDONLY);
+	ASSERT_LE(0, fd);
+	for (n = 0; (got = pread(fd, theirs + n, size - n, n)) > 0; n += got)
+		;
+	close(fd);
+	ASSERT_EQ(0, sysfs_write("0", "/sys/bus/pci/devices/%s/rom", s.bdf));
+	ASSERT_LE(ours[2] * 512, n);
+	EXPECT_EQ(0, memcmp(ours, theirs, n));
+
+	/* The user finds a BAR for it, of its size, that he can program. */
+	ASSERT_EQ(0, config_write(s.fd, PCI_ROM_ADDRESS, 4, ~0u));
+	EXPECT_EQ(0xfffe0001, (u32)config_read(s.fd, PCI_ROM_ADDRESS, 4));
+	ASSERT_EQ(0, config_write(s.fd, PCI_ROM_ADDRESS, 4, 0));
+	/* A copy in memory: it needs a reset no more than the device. */
+	ASSERT_EQ(0, vfio_ioctl(s.fd, VFIO_DEVICE_RESET, NULL));
+	ASSERT_EQ(size, region_pread(s.fd, ROM, 0, theirs, size));
+	EXPECT_EQ(0, memcmp(ours, theirs, size));
+	session_close(&s);
+}
+
+/* The host's word is final. */
+TEST(disabled)
+{
+	struct vfio_region_info info;
+	char bdf[BDF_LEN];
+	struct session s;
+	u32 val = 0;
+
+	if (find_vga(BOOT, bdf))
+		SKIP(return, "no VGA device in this machine");
+	ASSERT_EQ(0, system("rmmod vfio_pci && modprobe vfio-pci disable_vga=1"));
+	ASSERT_EQ(0, session_open(&s, bdf));
+	EXPECT_EQ(-EINVAL, region_info(s.fd, VGA, &info));
+	EXPECT_EQ(-EINVAL, region_pread(s.fd, VGA, VGA_MEM, &val, 4));
+	EXPECT_EQ(-EINVAL, region_pwrite(s.fd, VGA, VGA_MEM, &val, 4));
+	session_close(&s);
+	ASSERT_EQ(0, system("rmmod vfio_pci && modprobe vfio-pci"));
+}
+
+TEST_HARNESS_MAIN
