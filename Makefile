@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+# Everything is built by, and for, the pinned tools and kernel of qemu-tests/, unless
+# KDIR names the build folder of another kernel; then by the host's tools.
+
+# What is made for machines of another architecture is in folders of its own.
+ifeq ($(ARCH),arm64)
+arch := -arm64
+cross := ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-
+endif
+out = build/$@$(arch)
+
+# Several calls may want the same; every one of them sees it finished.
+SHELL := /bin/bash
+.SHELLFLAGS := -euc
+locked = mkdir -p build && exec 8>$(out).lock && flock 8 &&
+
+in_root := qemu-tests/in-root
+
+# The kernel's make, on our Kbuild, with output in $(out). The warnings that the
+# pinned compilers know stay the same, so none is let through.
+kbuild = $(locked) \
+	kernel=$$(qemu-tests/kernel $(addprefix --arch ,$(arch:-%=%)) $(1)) && \
+	mkdir -p $(out) && \
+	$(in_root) make -j$$(nproc) --no-print-directory -C /cache/$${kernel\#\#*/}/build \
+		M=/src MO=/src/$(out) KUNIT=y W=1e $(cross) $(2) modules
+
+.PHONY: help
+help:
+	@sed -n 's/^#: \?//p' $(firstword $(MAKEFILE_LIST))
+
+#: make demo             a guest on a drive of its own: the main job, shown
+#: make check            all tests; STEPS="..." for some, STEPS=help for their names
+#: make bench            what operations cost here and on the in-tree driver, in instructions
+#: make bench-wall       the same in nanoseconds
+#: make shell            a shell in a test machine with the modules loaded
+#:
+#: make modules          build the modules for the test machine's kernel
+#: make selftests        build the tests that run in the machine
+#: make ... ARCH=arm64   either for the arm64 machine
+#: make clean            remove what was built; the cache of kernels and tools stays
+#:
+#: make modules KDIR=/lib/modules/$(uname -r)/build          for the running kernel
+#: make modules_install KDIR=/lib/modules/$(uname -r)/build  the same, and install
+
+ifdef KDIR
+# Kernels before 6.13 ignore MO and build in the source.
+host_kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/build/host
+
+.PHONY: modules modules_install
+modules:
+	mkdir -p build/host
+	$(host_kbuild) modules
+
+modules_install: modules
+	$(host_kbuild) modules_install
+else
+.PHONY: modules modules-debug modules-clang modules-sparse modules_install
+modules:
+	@$(call kbuild)
+
+modules-debug:
+	@$(call kbuild,--debug)
+
+modules-clang:
+	@$(call kbuild,--llvm,LLVM=1)
+
+modules-sparse:
+	@$(call kbuild,,C=2 CHECK=/src/qemu-tests/sparse)
+
+modules_install:
+	@echo 'say for which kernel: make modules_install KDIR=/lib/modules/$$(uname -r)/build' >&2
+	@exit 1
+endif
+
+.PHONY: selftests
+selftests:
+	@$(locked) source=$$(qemu-tests/kernel --source) && mkdir -p $(out) && \
+	$(in_root) make -j$$(nproc) --no-print-directory -C /src/selftests \
+		O=/src/$(out) KSRC=/cache/$${source##*/} $(if $(arch),CC=aarch64-linux-gnu-gcc)
+
+.PHONY: check demo bench bench-wall shell
+check:
+	@qemu-tests/check $(STEPS)
+
+demo:
+	@qemu-tests/guest/demo
+
+bench:
+	@qemu-tests/bench
+
+bench-wall:
+	@qemu-tests/bench --wall
+
+shell:
+	@qemu-tests/vm
+
+.PHONY: clean
+clean:
+	rm -rf build

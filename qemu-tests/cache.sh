@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# Sourced by the scripts beside it: what is costly to make is made once and kept in
+# the user's cache, in folders named after a hash of everything they are made of.
+# Nothing there is ever changed again, and all of it may be deleted at any time.
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck disable=SC2034 # for those who source this
+top=$(dirname "$here")
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/vfio-pci-ng
+
+# shellcheck source=qemu-tests/versions
+. "$here/versions"
+
+# hash WORD... - a short name for the words and for what stdin holds
+hash() {
+	{ printf '%s\n' "$@"; cat; } | sha256sum | cut -c1-12
+}
+
+# Shows on stderr that something long is going on, until killed. A terminal gets one
+# line that counts, a log a line every half minute.
+progress() {
+	seconds=0
+	while :; do
+		if [ -t 2 ]; then
+			printf '\r%s ... %d:%02d ' "$1" $((seconds / 60)) $((seconds % 60)) >&2
+		elif [ $((seconds % 30)) = 0 ]; then
+			printf '%s ... %d:%02d\n' "$1" $((seconds / 60)) $((seconds % 60)) >&2
+		fi
+		sleep 1
+		seconds=$((seconds + 1))
+	done
+}
+
+# cached NAME WHAT COMMAND... - make $cache/NAME, if it is not there, by COMMAND...
+# with the name of a new folder added. It shows up under its own name only when it is
+# complete; whoever else wants it meanwhile waits.
+cached() {
+	entry=$cache/$1
+	what=$2
+	shift 2
+	[ -d "$entry" ] && return
+
+	mkdir -p "$cache"
+	exec 9>"$entry.lock"
+	if ! flock --nonblock 9; then
+		echo "waiting for another process that makes $what" >&2
+		flock 9
+	fi
+	if [ ! -d "$entry" ]; then
+		# Left over by a run that was killed.
+		as_root rm -rf "$entry.new"
+		mkdir "$entry.new"
+		progress "making $what (once; log: $entry.log)" 9>&- &
+		progress_pid=$!
+		trap 'kill $progress_pid 2>/dev/null' EXIT
+		if ! "$@" "$entry.new" >"$entry.log" 2>&1 9>&- </dev/null; then
+			echo >&2
+			tail -n 30 "$entry.log" >&2
+			echo "making $what failed; the whole log: $entry.log" >&2
+			exit 1
+		fi
+		mv "$entry.new" "$entry"
+		kill "$progress_pid"
+		trap - EXIT
+		[ ! -t 2 ] || echo >&2
+	fi
+	exec 9>&-
+}
+
+# as_root COMMAND... - run as root, with mounts of its own: as the real root, or in a
+# user namespace where the caller is root, so that all files made stay the caller's.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		unshare --mount --propagation private -- "$@"
+	else
+		unshare --map-root-user --map-auto --mount --propagation private -- "$@"
+	fi
+}

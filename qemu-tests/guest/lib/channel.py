@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Talking to QEMU and to what runs in it, by lines over sockets."""
+
+import json
+import select
+import time
+
+from lib.tap import Failure
+
+
+class Channel:
+    """A socket that carries lines. Every wait has an end: a line, the peer's death, the
+    timeout, or that @alive, called about each second, raises something."""
+
+    def __init__(self, name, sock, alive):
+        self.name = name
+        self.sock = sock
+        self.alive = alive
+        self.received = b""
+
+    def send(self, line):
+        try:
+            self.sock.sendall(line.encode() + b"\n")
+        except OSError as error:
+            raise Failure(f"{self.name}: {error}") from error
+
+    def receive(self, deadline, what):
+        while b"\n" not in self.received:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Failure(f"{self.name}: timeout, waiting for {what}")
+            if not select.select([self.sock], [], [], min(left, 1))[0]:
+                self.alive()
+                continue
+            try:
+                data = self.sock.recv(65536)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                self.alive()
+                raise Failure(f"{self.name}: closed, waiting for {what}")
+            self.received += data
+        line, self.received = self.received.split(b"\n", 1)
+        return line.decode()
+
+    def close(self):
+        self.sock.close()
+
+
+class Qmp:
+    """QEMU's monitor."""
+
+    def __init__(self, sock, alive):
+        self.channel = Channel("QMP", sock, alive)
+        self.events = []
+
+    def _receive(self, deadline, what):
+        """The next message; None if it is an event, which is kept."""
+        message = json.loads(self.channel.receive(deadline, what))
+        if "event" not in message:
+            return message
+        self.events.append(message)
+        return None
+
+    def greet(self, timeout):
+        """Wait for QEMU to be there."""
+        self._receive(time.monotonic() + timeout, "QEMU")
+        self.command("qmp_capabilities")
+
+    def command(self, name, timeout=60, **arguments):
+        request = {"execute": name}
+        if arguments:
+            request["arguments"] = {key.replace("_", "-"): value
+                                    for key, value in arguments.items()}
+        self.channel.send(json.dumps(request))
+        deadline = time.monotonic() + timeout
+        while not (answer := self._receive(deadline, f"the answer to {name}")):
+            pass
+        if "error" in answer:
+            raise Failure(f'QMP {name}: {answer["error"]["desc"]}')
+        return answer["return"]
+
+    def wait_event(self, name, timeout=60, **data):
+        """Wait for an event that holds @data, and return all that it holds. Events of
+        before this call count, but each only once."""
+        deadline = time.monotonic() + timeout
+        while True:
+            for event in self.events:
+                holds = event.get("data", {})
+                if event["event"] == name and data.items() <= holds.items():
+                    self.events.remove(event)
+                    return holds
+            self._receive(deadline, f'{name} {data or ""}')
+
+    def close(self):
+        self.channel.close()

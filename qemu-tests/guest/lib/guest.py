@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest, L2: an unmodified QEMU with KVM, whose Linux does what we tell it."""
+
+import base64
+import json
+import platform
+import re
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from lib import initramfs
+from lib.channel import Channel, Qmp
+from lib.pci_config import PciConfig
+from lib.tap import Failure, check_equal
+
+HERE = Path(__file__).resolve().parent.parent
+SHARE = Path("/share")
+# Where qemu-tests/vm has put the kernel for guests.
+KERNEL = Path("/guest-kernel")
+MODULES = ("nvme", "igb", "igbvf")
+
+# With its registers in I/O space, so that it works whatever L1 makes of emulated MMIO.
+PORT = "virtio-serial-pci,disable-legacy=off,disable-modern=on"
+
+# QEMU's command for a guest of L1's architecture, and its console.
+if platform.machine() == "aarch64":
+    MACHINE = ["qemu-system-aarch64", "-M", "virt,gic-version=3,its=on", "-accel", "kvm",
+               "-cpu", "host", "-m", "512M", "-bios", "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
+               "-kernel", str(KERNEL / "Image")]
+    CONSOLE = "ttyAMA0"
+    KVM = None
+else:
+    MACHINE = ["qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", "max,-svm",
+               "-m", "256M", "-kernel", str(KERNEL / "bzImage")]
+    CONSOLE = "ttyS0"
+    # Guests have no guests of their own, and the less TCG has to model, the better.
+    KVM = ["modprobe", "kvm-amd", "nested=0", "vgif=0", "vls=0"]
+
+# An SMMUv3 whose first stage is the guest's page table, walked by the host's SMMU itself, for
+# what is on a root bus of its own.
+SMMU = ["-device", "pxb-pcie,id=pcie.1,bus_nr=8,bus=pcie.0",
+        "-device", "arm-smmuv3,primary-bus=pcie.1,id=smmuv3.1,accel=on,ats=off,ril=off"]
+
+BOOT_TIMEOUT = 180
+COMMAND_TIMEOUT = 120
+
+# The kernel has met a fault; it will do nothing more of use.
+CRASH = re.compile(r"^.*(Kernel panic|BUG:|Oops:|WARNING:|rcu: INFO|KVM internal error).*$", re.MULTILINE)
+
+
+class Guest:
+    """One QEMU process. @devices (of host.Device) are there from the start, each behind
+    a root port; @spare_ports root ports are left to plug devices into. With @smmu (arm64)
+    all of these are behind an SMMU. It boots, with more @words for its kernel, or it
+    goes on from @state, which save() has written in a guest of the same make."""
+
+    # The initramfs, which is made once.
+    image = None
+
+    # pylint: disable-next=too-many-arguments
+    def __init__(self, devices=(), spare_ports=0, cpus=1, state=None, *, smmu=False, words=""):
+        self.folder = tempfile.TemporaryDirectory(prefix="guest-")
+        folder = Path(self.folder.name)
+        self.console_file = folder / "console"
+        self.messages_file = folder / "messages"
+        self.sequence = 0
+        self.boot_id = None
+
+        qmp, qmp_qemu = socket.socketpair()
+        port, port_qemu = socket.socketpair()
+        arguments = [
+            "setpriv", "--pdeathsig", "KILL",
+            *MACHINE, "-nodefaults", "-no-user-config", "-display", "none", "-smp", str(cpus),
+            "-initrd", str(self._initramfs()), "-append", f"console={CONSOLE} quiet {words}",
+            "-serial", f"file:{self.console_file}",
+            "-chardev", f"socket,id=qmp,fd={qmp_qemu.fileno()}",
+            "-object", "monitor-qmp,id=qmp,chardev=qmp",
+            "-chardev", f"socket,id=commands,fd={port_qemu.fileno()}",
+            "-device", PORT, "-device", "virtserialport,chardev=commands",
+            "-object", "iommufd,id=iommufd0", *(SMMU if smmu else []),
+        ]
+        bus = ",bus=pcie.1" if smmu else ""
+        for number in range(len(devices) + spare_ports):
+            arguments += ["-device",
+                          f"pcie-root-port,id=port{number},chassis={number},slot={number}{bus}"]
+        for number, device in enumerate(devices):
+            arguments += ["-device", json.dumps(self._vfio(device, number))]
+        self.state = state
+        if state:
+            arguments += ["-incoming", "defer"]
+
+        self.started = time.monotonic()
+        with open(self.messages_file, "wb") as messages:
+            # pylint: disable-next=consider-using-with
+            self.process = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
+                pass_fds=(qmp_qemu.fileno(), port_qemu.fileno()))
+        qmp_qemu.close()
+        port_qemu.close()
+        self.qmp = Qmp(qmp, self.check_alive)
+        self.port = Channel("guest", port, self.check_alive)
+
+    @classmethod
+    def _initramfs(cls):
+        if not cls.image:
+            if KVM:
+                subprocess.run(KVM, check=True)
+            cls.image = Path(tempfile.gettempdir()) / "guest.cpio"
+            initramfs.make(cls.image, KERNEL / "modules", MODULES, [
+                SHARE / "blkio", SHARE / "edudma", HERE / "init", HERE / "udhcpc.script"])
+        return cls.image
+
+    @staticmethod
+    def _vfio(device, number):
+        return {"driver": "vfio-pci", "id": f"device{number}", "bus": f"port{number}",
+                "host": device.address, "iommufd": "iommufd0"}
+
+    # What it says by itself.
+
+    @property
+    def console(self):
+        if not self.console_file.exists():
+            return ""
+        return self.console_file.read_text(errors="replace")
+
+    @property
+    def messages(self):
+        return self.messages_file.read_text(errors="replace")
+
+    def last_output(self):
+        return [f"qemu: {line}" for line in self.messages.splitlines()[:40]] + [
+            f"console: {line}" for line in self.console.splitlines()[-40:]] + self.cpu_state()
+
+    def cpu_state(self):
+        """Where it is, should it hang."""
+        lines = []
+        for what in ("status", "registers", "lapic"):
+            try:
+                text = self.qmp.command("human-monitor-command", **{"command-line": f"info {what}"})
+            except (Failure, OSError, ValueError) as reason:
+                return [f"QMP: {reason}"]
+            lines += [f"{what}: {line}" for line in text.splitlines()
+                      if line.strip() and not re.match("[FXYK]|[CDEGSF]S |LDT|DR|FPR|MMX", line)]
+        return lines
+
+    def check_alive(self):
+        if (status := self.process.poll()) is not None:
+            raise Failure(f"QEMU has ended with status {status}")
+        if found := CRASH.search(self.console + self.messages):
+            raise Failure(f"the guest has crashed: {found.group()}")
+
+    # Its life.
+
+    def wait_boot(self):
+        """Wait until it takes commands, and return how long that took since the start."""
+        if not self.boot_id:
+            self.qmp.greet(BOOT_TIMEOUT)
+        if self.state:
+            self.qmp.command("migrate-incoming", uri=f"file:{self.state}")
+            self.qmp.wait_event("RESUME")
+            return time.monotonic() - self.started
+        deadline = time.monotonic() + BOOT_TIMEOUT
+        while True:
+            # Answers of before a reset may come first.
+            word, _, boot_id = self.port.receive(deadline, "the guest to boot"
+                                                 ).partition(" ")
+            if word == "ready" and boot_id != self.boot_id:
+                self.boot_id = boot_id
+                return time.monotonic() - self.started
+
+    def _reset(self, cause, reason):
+        self.started = time.monotonic()
+        cause()
+        self.qmp.wait_event("RESET", reason=reason)
+        return self.wait_boot()
+
+    def reboot(self):
+        """Have the guest's kernel shut its drivers down and reboot."""
+        return self._reset(lambda: self._request("reboot -f"), "guest-reset")
+
+    def reset(self):
+        """Reset the machine, whatever it is just doing."""
+        return self._reset(lambda: self.qmp.command("system_reset"), "host-qmp-system-reset")
+
+    def save(self, path):
+        """Write its state to @path, and end it."""
+        self.qmp.command("migrate-set-capabilities",
+                         capabilities=[{"capability": "events", "state": True}])
+        self.qmp.command("migrate", uri=f"file:{path}")
+        self.qmp.wait_event("MIGRATION", status="completed")
+        self.kill()
+
+    def power_off(self):
+        self._request("poweroff -f")
+        check_equal("exit status of QEMU", self.process.wait(BOOT_TIMEOUT), 0)
+        self.close()
+
+    def kill(self):
+        """End it without letting it do anything about it."""
+        self.process.kill()
+        self.process.wait(BOOT_TIMEOUT)
+        self.close()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.qmp.close()
+        self.port.close()
+
+    # What it does for us.
+
+    def _request(self, script):
+        self.sequence += 1
+        self.port.send(f"{self.sequence} {base64.b64encode(script.encode()).decode()}")
+
+    def run(self, script, timeout=COMMAND_TIMEOUT):
+        """Run a shell script, and return what it prints. Its first command that fails
+        ends it, and makes this fail."""
+        self._request(script)
+        deadline = time.monotonic() + timeout
+        while True:
+            answer = self.port.receive(deadline, f"the end of: {script}").split(" ", 2)
+            if answer[0] == "ready":
+                raise Failure(f"the guest has rebooted instead of doing: {script}")
+            if answer[0] == str(self.sequence):
+                break
+        _, status, output = answer
+        output = base64.b64decode(output).decode(errors="replace").strip()
+        if status != "0":
+            raise Failure(f"the guest's script ended with status {status}:\n{script}\n"
+                          f"having printed:\n{output}")
+        return output
+
+    # Devices.
+
+    def plug(self, device, number):
+        """Plug @device into root port @number."""
+        self.qmp.command("device_add", **self._vfio(device, number))
+
+    def unplug(self, number):
+        """Take the device out of root port @number, as soon as the guest lets it go."""
+        self.qmp.command("device_del", id=f"device{number}")
+        self.wait_unplugged(number)
+
+    def wait_unplugged(self, number, timeout=60):
+        self.qmp.wait_event("DEVICE_DELETED", timeout, device=f"device{number}")
+
+
+def warm_guest():
+    """A guest that has booted with an empty root port, in much less than the time it
+    takes to boot: but for the first one, they go on from where that one was."""
+    if not warm_guest.state:
+        guest = Guest(spare_ports=1)
+        try:
+            guest.wait_boot()
+            state = Path(tempfile.gettempdir()) / "guest.state"
+            guest.save(state)
+        except Failure as failure:
+            raise Failure("\n".join([str(failure), *guest.last_output()])) from failure
+        finally:
+            guest.close()
+        warm_guest.state = state
+    return Guest(spare_ports=1, state=warm_guest.state)
+
+
+warm_guest.state = None
+
+
+def guest_config(guest, ids):
+    """Config space of the guest's device that is vendor:device."""
+    vendor, device = ids.split(":")
+    return PciConfig(base64.b64decode(guest.run(f"""
+        for device in /sys/bus/pci/devices/*; do
+            [ "$(cat $device/vendor) $(cat $device/device)" = "0x{vendor} 0x{device}" ] &&
+                exec base64 -w 0 $device/config
+        done
+        exit 1""")))

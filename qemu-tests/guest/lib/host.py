@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The machine we run on, L1, as the host of guests: its devices, drivers, resources."""
+
+import os
+import re
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lib.pci_config import PciConfig
+from lib.tap import Failure, check_equal
+
+PCI = Path("/sys/bus/pci")
+DRIVER = "vfio-pci"
+# Those that are in use while a device node is open: the kernel's, and ours.
+NODE_MODULES = {"vfio_pci", "vfio_iommufd"}
+
+
+def wait_until(condition, timeout, what):
+    """For what no event tells. Returns the first value of condition() that is true."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise Failure(f"timeout, waiting for {what}")
+        time.sleep(0.02)
+    return value
+
+
+class Device:
+    """A PCI function."""
+
+    def __init__(self, address):
+        self.address = address
+        self.path = PCI / "devices" / address
+
+    @classmethod
+    def find(cls, ids):
+        """The first one that is vendor:device."""
+        vendor, device = ids.split(":")
+        for path in sorted((PCI / "devices").iterdir()):
+            if ((path / "vendor").read_text().strip() == f"0x{vendor}"
+                    and (path / "device").read_text().strip() == f"0x{device}"):
+                return cls(path.name)
+        raise Failure(f"the machine has no PCI device {ids}")
+
+    @property
+    def driver(self):
+        link = self.path / "driver"
+        return link.resolve().name if link.exists() else None
+
+    @property
+    def config(self):
+        return PciConfig((self.path / "config").read_bytes())
+
+    @property
+    def node(self):
+        """What user space opens."""
+        return Path("/dev/vfio/devices") / next((self.path / "vfio-dev").iterdir()).name
+
+    def unbind(self):
+        (self.path / "driver" / "unbind").write_text(self.address)
+
+    def give_to(self, driver):
+        """Bind it to @driver, and to no other one."""
+        if self.driver == driver:
+            return
+        if self.driver:
+            self.unbind()
+        (self.path / "driver_override").write_text(driver)
+        (PCI / "drivers_probe").write_text(self.address)
+        check_equal(f"driver of {self.address}", self.driver, driver)
+
+    def assign(self):
+        """Make it ready for a guest."""
+        self.give_to(DRIVER)
+        wait_until(self.node.exists, 10, f"{self.node}")
+
+    def interrupts(self):
+        """How many interrupts the host has taken for its user, and on how many lines.
+        All VFIO drivers name them vfio-KIND[VECTOR](ADDRESS)."""
+        lines = interrupt_counts(Path("/proc/interrupts").read_text(),
+                                 rf"vfio-\S*\({re.escape(self.address)}\)")
+        return sum(lines.values()), len(lines)
+
+
+def interrupt_counts(text, pattern):
+    """Counts by name, of those lines of /proc/interrupts whose name has @pattern."""
+    counts = {}
+    for line in text.splitlines()[1:]:
+        words = line.split()
+        numbers = []
+        for word in words[1:]:
+            if not word.isdigit():
+                break
+            numbers.append(int(word))
+        if found := re.search(pattern, line):
+            counts[found.group()] = counts.get(found.group(), 0) + sum(numbers)
+    return counts
+
+
+def open_files(pid):
+    """What process @pid has open."""
+    names = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                names.append(os.readlink(fd))
+    return names
+
+
+def pages_pinned():
+    """Pages pinned for I/O in the whole machine."""
+    # Counts of the single CPUs are added up only then.
+    Path("/proc/sys/vm/stat_refresh").write_text("1")
+    counts = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
+    return int(counts["nr_foll_pin_acquired"]) - int(counts["nr_foll_pin_released"])
+
+
+def memory_available():
+    """In MiB."""
+    found = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
+    return int(found.group(1)) // 1024
+
+
+def vfio_modules():
+    """Names of those loaded; the users of a module come before it."""
+    names = [line.split()[0] for line in Path("/proc/modules").read_text().splitlines()]
+    return [name for name in names if "vfio" in name]
+
+
+def module_users(name):
+    """How many have a module in use, other modules aside."""
+    folder = Path("/sys/module") / name
+    return int((folder / "refcnt").read_text()) - len(list((folder / "holders").iterdir()))
+
+
+def leftovers():
+    """What there should be nothing of when no guest has a device, one line each."""
+    found = []
+    dma_bufs = 0
+    for line in Path("/proc/interrupts").read_text().splitlines():
+        if "vfio-" in line:
+            found.append(f'interrupt: {" ".join(line.split())}')
+    for process in Path("/proc").glob("[0-9]*"):
+        for name in open_files(process.name):
+            if name.startswith("/dev/vfio"):
+                found.append(f"process {process.name} has {name}")
+            dma_bufs += name.startswith("/dmabuf:")
+    for module in NODE_MODULES & set(vfio_modules()):
+        users = module_users(module)
+        if module == "vfio_pci":
+            # A QEMU that runs on has not closed all that it made of BARs, which were
+            # revoked with the session. That they are open is what keeps the module.
+            users -= dma_bufs
+        if users:
+            found.append(f"module {module} has {users} users, and processes {dma_bufs} DMA-bufs")
+    if pages := pages_pinned():
+        found.append(f"{pages} pages are pinned")
+    return found
+
+
+def check_clean():
+    """Check that the last guest left nothing behind. What the kernel leaves to a worker
+    may take a moment."""
+    try:
+        wait_until(lambda: not leftovers(), 5, "clean-up")
+    except Failure as failure:
+        if found := leftovers():
+            raise Failure("\n".join(["left behind:", *found])) from failure
+
+
+def iommu_faults():
+    """DMA that the IOMMU refused: lines of the kernel's log."""
+    log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    lines = []
+    with suppress(BlockingIOError):
+        while True:
+            try:
+                line = os.read(log, 8192).decode(errors="replace")
+            except BrokenPipeError:  # overwritten meanwhile; the next read goes on
+                continue
+            if re.search(r"DMAR:.*fault|arm-smmu-v3.*event", line, re.IGNORECASE):
+                lines.append(line.strip())
+    os.close(log)
+    return lines
+
+
+def reload_driver():
+    """Unload all modules of the driver, and load them again."""
+    subprocess.run(["rmmod", *vfio_modules()], check=True)
+    check_equal("VFIO modules still loaded", vfio_modules(), [])
+    subprocess.run(["modprobe", DRIVER], check=True)
+
+
+@contextmanager
+def release_grace(milliseconds):
+    """Let our driver wait that long, and no longer, for users who are to let go."""
+    parameter = Path("/sys/module/vfio_iommufd/parameters/release_grace_ms")
+    before = parameter.read_text()
+    parameter.write_text(str(milliseconds))
+    try:
+        yield
+    finally:
+        parameter.write_text(before)

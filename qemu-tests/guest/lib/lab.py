@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0
+"""On L0: a machine to run guests in, and the outer ends of the devices they get."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from lib.drive import IMAGE
+from lib.guest import SHARE
+from lib.nic import CAPTURE, DOWNLOAD, ECHO, UPLOAD
+from lib.peers import SHMEM
+
+HERE = Path(__file__).resolve().parent.parent
+QEMU_TESTS = HERE.parent
+TOP = QEMU_TESTS.parent
+
+IMAGE_SIZE = 64 << 20
+DOWNLOAD_SIZE = 1 << 20
+SHMEM_SIZE = 1 << 20
+
+
+class Lab:
+    """A folder that L1 sees as /share, and the machine."""
+
+    def __init__(self, arch="x86"):
+        self.arch = arch
+        self.folder = tempfile.TemporaryDirectory(prefix="guests-")
+        self.vm = None
+        # Lets the finally clauses of those who use us run.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+        with open(self.outside(IMAGE), "wb") as image:
+            image.truncate(IMAGE_SIZE)
+        self.outside(DOWNLOAD).parent.mkdir()
+        self.outside(DOWNLOAD).write_bytes(os.urandom(DOWNLOAD_SIZE))
+        self.outside(SHMEM).write_bytes(os.urandom(SHMEM_SIZE))
+        compiler = "aarch64-linux-gnu-gcc" if arch == "arm64" else "gcc"
+        for program in ("blkio", "edudma"):
+            subprocess.run([QEMU_TESTS / "in-root", "--bind", f"{self.folder.name}:{SHARE}",
+                            compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-static",
+                            "-o", SHARE / program, f"qemu-tests/guest/{program}.c"], check=True)
+
+    def outside(self, path):
+        """Where on L0 that is what L1 calls @path."""
+        return Path(self.folder.name) / path.relative_to(SHARE)
+
+    def _devices(self):
+        def option(path):
+            return str(self.outside(path)).replace(",", ",,")
+
+        # Outlives the device, which can be unplugged.
+        drive = f"driver=file,node-name=drive,filename={option(IMAGE)}"
+        network = (f"user,id=network,tftp={option(DOWNLOAD.parent)},"
+                   f"guestfwd=tcp:{ECHO[0]}:{ECHO[1]}-cmd:tee {option(UPLOAD)}")
+        capture = f"filter-dump,id=capture,netdev=network,file={option(CAPTURE)}"
+        shmem = (f"memory-backend-file,id=shmem,share=on,size={SHMEM_SIZE},"
+                 f"mem-path={option(SHMEM)}")
+        for arguments in (
+                ["nvme,serial=guests,drive=drive", "-blockdev", drive],
+                ["igb,netdev=network", "-netdev", network, "-object", capture],
+                # It can do DMA to wherever a guest may have put a BAR.
+                ["edu,dma_mask=0xffffffffffffffff"],
+                ["ivshmem-plain,memdev=shmem", "-object", shmem]):
+            yield from ("--device", shlex.join(arguments))
+
+    def run(self, options, program, *arguments):
+        """Start the machine, with more @options for vm, to run one of our programs in
+        it, whose exit status is returned."""
+        machine = ["--arch", self.arch] if self.arch != "x86" else ["--patched-qemu"]
+        command = ["setpriv", "--pdeathsig", "TERM", QEMU_TESTS / "vm", *machine, *options,
+                   "--share", self.folder.name, *self._devices(), "--", "python3",
+                   program.resolve().relative_to(TOP), "--inside", *arguments]
+        # pylint: disable-next=consider-using-with
+        self.vm = subprocess.Popen(command)
+        return self.vm.wait()
+
+    def close(self):
+        if self.vm and self.vm.poll() is None:
+            self.vm.terminate()
+            self.vm.wait()
+        self.folder.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

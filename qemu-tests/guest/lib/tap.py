@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0
+"""TAP, and scenarios: stories whose steps build on each other."""
+
+import time
+import traceback
+
+
+class Failure(Exception):
+    """Something is not as it must be; the text says what."""
+
+
+class Skip(Exception):
+    """What a step is about does not exist here; the text says why."""
+
+
+def check(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+def check_equal(what, got, wanted):
+    check(got == wanted, f"{what}: {got}, but should be {wanted}")
+
+
+def step(text, times=1):
+    """Make a scenario's method a step, or several of them, in the order of definition."""
+    def mark(method):
+        method.steps = [text] if times == 1 else [
+            f"{text} ({number} of {times})" for number in range(1, times + 1)]
+        return method
+    return mark
+
+
+class Scenario:
+    """Steps are methods marked by @step. After one that failed the others are not run:
+    they count as failed, too."""
+
+    @classmethod
+    def steps(cls):
+        """All of them: their name, and the method."""
+        return [(f"{cls.name}: {text}", method) for method in vars(cls).values()
+                for text in getattr(method, "steps", ())]
+
+    def teardown(self):
+        """Called in the end, whatever happened."""
+
+    def post_mortem(self):
+        """Lines that help to understand why a step failed."""
+        return []
+
+
+class Report:
+    def __init__(self, out, planned):
+        self.out = out
+        self.count = 0
+        self.failed = False
+        self._print("TAP version 13")
+        self._print(f"1..{planned}")
+
+    def _print(self, line):
+        print(line, file=self.out, flush=True)
+
+    def diagnose(self, lines):
+        for line in lines:
+            self._print(f"# {line}")
+
+    def result(self, good, text):
+        self.count += 1
+        self.failed |= not good
+        self._print(f'{"ok" if good else "not ok"} {self.count} {text}')
+
+
+def _run_step(report, scenario, name, method):
+    start = time.monotonic()
+    try:
+        method(scenario)
+    except Skip as reason:
+        report.result(True, f"{name} # SKIP {reason}")
+        return True
+    except Exception as error:  # whatever it is, the other scenarios go on
+        report.result(False, name)
+        if isinstance(error, Failure):
+            report.diagnose(str(error).splitlines())
+        else:
+            report.diagnose(traceback.format_exc().splitlines())
+        report.diagnose(scenario.post_mortem())
+        return False
+    report.result(True, name)
+    report.diagnose([f"{time.monotonic() - start:.1f} s"])
+    return True
+
+
+def run(classes, out):
+    """Run scenarios, and return if all went well."""
+    report = Report(out, sum(len(cls.steps()) for cls in classes))
+    for cls in classes:
+        scenario = cls()
+        going = True
+        try:
+            for name, method in cls.steps():
+                if going:
+                    going = _run_step(report, scenario, name, method)
+                else:
+                    report.result(False, f"{name} (not run)")
+        finally:
+            scenario.teardown()
+    return not report.failed

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What users do with guests, in the order in which it is tried."""
+
+from scenarios.hotplug import Hotplug
+from scenarios.kill import Kill
+from scenarios.nvme import Nvme
+from scenarios.p2p import P2p
+from scenarios.removal import Removal
+from scenarios.sriov import Sriov
+from scenarios.two_devices import TwoDevices
+
+ALL = {scenario.name: scenario
+       for scenario in (Nvme, TwoDevices, Sriov, P2p, Hotplug, Removal, Kill)}

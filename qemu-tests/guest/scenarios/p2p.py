@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Peer to peer: of two devices in one guest, one does DMA to and from the other's BAR. That
+works only if QEMU gets a DMA-buf of the BAR, and has the IOMMU map it."""
+
+import re
+
+from lib import peers
+from lib.host import open_files
+from lib.tap import check, check_equal, step
+from scenarios.base import GuestScenario
+
+SIZE = 4 << 12
+
+
+class P2p(GuestScenario):
+    name = "p2p"
+    wanted = (peers.EDU_IDS, peers.SHMEM_IDS)
+
+    def check_dma_bufs(self):
+        """QEMU has them, but for what is smaller than a page, of which it complains."""
+        check(any(name.startswith("/dmabuf:") for name in open_files(self.guest.process.pid)),
+              "QEMU has no DMA-buf")
+        bars = re.findall(r"(BAR \d+): dma-buf unavailable", self.guest.messages)
+        check_equal("BARs that are not for peers", set(bars), {"BAR 0"})
+
+    @step("a guest boots with a DMA engine and a device that has a large BAR")
+    def boot(self):
+        self.boot_guest()
+        self.check_dma_bufs()
+
+    @step("the one writes random data of the guest's memory into the other's BAR")
+    def write(self):
+        peers.write_random_data(self.guest, 3 << 12, SIZE)
+
+    @step("it reads there what was written from the outside")
+    def read(self):
+        peers.read_random_data(self.guest, 100 << 12, SIZE)
+
+    @step("the other one is unplugged and plugged in again, and all that works as before")
+    def plug_again(self):
+        self.guest.unplug(1)
+        self.guest.plug(self.devices[1], 1)
+        peers.write_random_data(self.guest, 200 << 12, SIZE)
+        peers.read_random_data(self.guest, 3 << 12, SIZE)
+        self.check_dma_bufs()
+
+    @step("the guest powers off, and nothing is left behind")
+    def power_off(self):
+        self.guest.power_off()
+        self.check_off()

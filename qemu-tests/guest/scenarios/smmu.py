@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Guests with an SMMUv3 of their own: the host's walks the guest's page table as its first
+stage."""
+
+from lib import drive, nic
+from lib.host import check_clean
+from lib.tap import check_equal, step
+from scenarios.base import GuestScenario
+
+SIZE = 4 * drive.MIB
+
+
+class Smmu(GuestScenario):
+    name = "smmu"
+    wanted = (drive.IDS, nic.IDS)
+    machines = ("arm64",)
+
+    def boot_with(self, words, domain):
+        """Boot a guest with @words for its kernel, which is to give both devices page
+        tables of type @domain."""
+        self.boot_guest(smmu=True, words=words)
+        self.check_domain(domain)
+
+    def check_domain(self, domain):
+        """Check what the guest's SMMU does."""
+        for ids in self.wanted:
+            vendor, device = ids.split(":")
+            found = self.guest.run(f"""
+                for device in /sys/bus/pci/devices/*; do
+                    [ "$(cat $device/vendor) $(cat $device/device)" != "0x{vendor} 0x{device}" ] ||
+                        cat $device/iommu_group/type
+                done""")
+            check_equal(f"domain of {ids}", found, domain)
+
+    def write(self, offset):
+        """Write, and check from the outside what arrives."""
+        transfer = drive.write_random_data(self.guest, offset, SIZE)
+        drive.check_interrupts(transfer)
+        drive.check_image(offset, transfer)
+        return transfer
+
+    def write_and_reboot(self, domain):
+        first = self.write(0)
+        self.guest.reboot()
+        self.check_domain(domain)
+        self.write(SIZE)
+        found = drive.read_data(self.guest, 0, SIZE)
+        check_equal("SHA-256 of what the guest reads", found.sha256, first.sha256)
+
+    def power_off(self):
+        self.guest.power_off()
+        self.check_off()
+
+    @step("a guest boots with a drive and a NIC behind its SMMU, which translates")
+    def boot_strict(self):
+        self.boot_with("iommu.strict=1", "DMA")
+
+    @step("random data that the guest writes is in the image, before and after a reboot")
+    def strict(self):
+        self.write_and_reboot("DMA")
+
+    @step("data goes over the NIC, both ways, while the drive writes")
+    def both(self):
+        nic.configure(self.guest)
+        drive.start_endless_writes(self.guest, 32 * drive.MIB, drive.MIB)
+        self.wait_busy(self.devices[0])
+        nic.download(self.guest)
+        nic.upload(self.guest, drive.MIB)
+        self.wait_busy(self.devices[0])
+
+    @step("the drive is unplugged while it writes; the NIC works on")
+    def unplug(self):
+        self.guest.unplug(0)
+        drive.wait_absent(self.guest)
+        nic.ping(self.guest, 5)
+
+    @step("it is plugged in again, and does I/O")
+    def plug(self):
+        self.guest.plug(self.devices[0], 0)
+        self.write(2 * SIZE)
+        self.check_domain("DMA")
+
+    @step("the guest powers off, and nothing is left behind")
+    def off_strict(self):
+        self.power_off()
+
+    @step("a guest whose SMMU forgets translations only now and then does the same")
+    def lazy(self):
+        self.boot_with("iommu.strict=0", "DMA-FQ")
+        self.write_and_reboot("DMA-FQ")
+        self.power_off()
+
+    @step("a guest whose SMMU passes everything through does the same")
+    def passthrough(self):
+        self.boot_with("iommu.passthrough=1", "identity")
+        self.write_and_reboot("identity")
+        self.power_off()
+
+    @step("QEMU is killed while the drive writes, and nothing is left behind")
+    def kill(self):
+        self.boot_with("iommu.strict=1", "DMA")
+        drive.start_endless_writes(self.guest, 0, drive.MIB)
+        self.wait_busy(self.devices[0])
+        self.guest.kill()
+        self.guest = None
+        check_clean()

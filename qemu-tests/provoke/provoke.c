@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Make the mistake that the parameter "fault" names, for qemu-tests/vm-test to see that
+ * it does not go unnoticed.
+ */
+#include <linux/delay.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+static char *fault = "";
+module_param(fault, charp, 0);
+MODULE_PARM_DESC(fault, "warn, oops, hang, leak, use-after-free, deadlock or atomic");
+
+static void provoke_warn(void)
+{
+	WARN(1, "on purpose\n");
+}
+
+static void provoke_oops(void)
+{
+	int *nowhere = NULL;
+
+	OPTIMIZER_HIDE_VAR(nowhere);
+	WRITE_ONCE(*nowhere, 1);
+}
+
+/* Not killable, so this is reported even after whoever loads the module was killed. */
+static void provoke_hang(void)
+{
+	set_current_state(TASK_UNINTERRUPTIBLE);
+	schedule();
+}
+
+/* Many: kmemleak takes whatever looks like a pointer for one, such as what is left on a stack. */
+static void provoke_leak(void)
+{
+	for (int i = 0; i < 64; i++) {
+		void *lost = kmalloc(1000, GFP_KERNEL);
+
+		OPTIMIZER_HIDE_VAR(lost);
+	}
+}
+
+static void provoke_use_after_free(void)
+{
+	char *gone = kmalloc(100, GFP_KERNEL);
+
+	if (!gone)
+		return;
+	kfree(gone);
+	OPTIMIZER_HIDE_VAR(gone);
+	WRITE_ONCE(gone[0], 1);
+}
+
+/* Both orders, one after the other: nothing hangs, but some day it would. */
+static void provoke_deadlock(void)
+{
+	static DEFINE_MUTEX(first);
+	static DEFINE_MUTEX(second);
+
+	mutex_lock(&first);
+	mutex_lock(&second);
+	mutex_unlock(&second);
+	mutex_unlock(&first);
+
+	mutex_lock(&second);
+	mutex_lock(&first);
+	mutex_unlock(&first);
+	mutex_unlock(&second);
+}
+
+static void provoke_atomic(void)
+{
+	preempt_disable();
+	might_sleep();
+	preempt_enable();
+}
+
+static const struct {
+	const char *name;
+	void (*make)(void);
+} faults[] = {
+	{ "warn", provoke_warn },
+	{ "oops", provoke_oops },
+	{ "hang", provoke_hang },
+	{ "leak", provoke_leak },
+	{ "use-after-free", provoke_use_after_free },
+	{ "deadlock", provoke_deadlock },
+	{ "atomic", provoke_atomic },
+};
+
+static int __init provoke_init(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(faults); i++) {
+		if (!strcmp(fault, faults[i].name)) {
+			faults[i].make();
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+module_init(provoke_init);
+
+static void __exit provoke_exit(void)
+{
+}
+module_exit(provoke_exit);
+
+MODULE_DESCRIPTION("Faults for the test machine to find");
+MODULE_LICENSE("GPL");
