@@ -25,17 +25,18 @@ MODULES = ("nvme", "igb", "igbvf")
 # With its registers in I/O space, so that it works whatever L1 makes of emulated MMIO.
 PORT = "virtio-serial-pci,disable-legacy=off,disable-modern=on"
 
-# QEMU's command for a guest of L1's architecture, and its console.
+# QEMU's command for a guest of L1's architecture, and words for its kernel.
 if platform.machine() == "aarch64":
     MACHINE = ["qemu-system-aarch64", "-M", "virt,gic-version=3,its=on", "-accel", "kvm",
                "-cpu", "host", "-m", "512M", "-bios", "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
                "-kernel", str(KERNEL / "Image")]
-    CONSOLE = "ttyAMA0"
+    WORDS = "console=ttyAMA0"
     KVM = None
 else:
     MACHINE = ["qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", "max,-svm",
                "-m", "256M", "-kernel", str(KERNEL / "bzImage")]
-    CONSOLE = "ttyS0"
+    # Why without tsc's watchdog, qemu-tests/vm says.
+    WORDS = "console=ttyS0 tsc=nowatchdog"
     # Guests have no guests of their own, and the less TCG has to model, the better.
     KVM = ["modprobe", "kvm-amd", "nested=0", "vgif=0", "vls=0"]
 
@@ -74,7 +75,7 @@ class Guest:
         arguments = [
             "setpriv", "--pdeathsig", "KILL",
             *MACHINE, "-nodefaults", "-no-user-config", "-display", "none", "-smp", str(cpus),
-            "-initrd", str(self._initramfs()), "-append", f"console={CONSOLE} quiet {words}",
+            "-initrd", str(self._initramfs()), "-append", f"{WORDS} quiet {words}",
             "-serial", f"file:{self.console_file}",
             "-chardev", f"socket,id=qmp,fd={qmp_qemu.fileno()}",
             "-object", "monitor-qmp,id=qmp,chardev=qmp",
