@@ -30,7 +30,8 @@ if platform.machine() == "aarch64":
     MACHINE = ["qemu-system-aarch64", "-M", "virt,gic-version=3,its=on", "-accel", "kvm",
                "-cpu", "host", "-m", "512M", "-bios", "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
                "-kernel", str(KERNEL / "Image")]
-    WORDS = "console=ttyAMA0"
+    # QEMU's ports do not wake up when something is plugged in.
+    WORDS = "console=ttyAMA0 pcie_port_pm=off"
     KVM = None
 else:
     MACHINE = ["qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", "max,-svm",

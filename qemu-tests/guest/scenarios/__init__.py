@@ -6,8 +6,9 @@ from scenarios.kill import Kill
 from scenarios.nvme import Nvme
 from scenarios.p2p import P2p
 from scenarios.removal import Removal
+from scenarios.smmu import Smmu
 from scenarios.sriov import Sriov
 from scenarios.two_devices import TwoDevices
 
 ALL = {scenario.name: scenario
-       for scenario in (Nvme, TwoDevices, Sriov, P2p, Hotplug, Removal, Kill)}
+       for scenario in (Nvme, TwoDevices, Smmu, Sriov, P2p, Hotplug, Removal, Kill)}
