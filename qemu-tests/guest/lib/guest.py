@@ -32,19 +32,21 @@ if platform.machine() == "aarch64":
                "-kernel", str(KERNEL / "Image")]
     # QEMU's ports do not wake up when something is plugged in.
     WORDS = "console=ttyAMA0 pcie_port_pm=off"
+    # Its own, for what is on a root bus of its own.
+    IOMMU = ["-device", "pxb-pcie,id=pcie.1,bus_nr=8,bus=pcie.0",
+             "-device", "arm-smmuv3,primary-bus=pcie.1,id=smmuv3.1,accel=on,ats=off,ril=off"]
+    IOMMU_BUS = "pcie.1"
     KVM = None
 else:
     MACHINE = ["qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", "max,-svm",
                "-m", "256M", "-kernel", str(KERNEL / "bzImage")]
     # Why without tsc's watchdog, qemu-tests/vm says.
     WORDS = "console=ttyS0 tsc=nowatchdog"
+    # KVM's own interrupt controllers, which are there, remap nothing.
+    IOMMU = ["-device", "intel-iommu,caching-mode=on,scalable-mode=on,fsts=on,intremap=off"]
+    IOMMU_BUS = "pcie.0"
     # Guests have no guests of their own, and the less TCG has to model, the better.
     KVM = ["modprobe", "kvm-amd", "nested=0", "vgif=0", "vls=0"]
-
-# An SMMUv3 whose first stage is the guest's page table, walked by the host's SMMU itself, for
-# what is on a root bus of its own.
-SMMU = ["-device", "pxb-pcie,id=pcie.1,bus_nr=8,bus=pcie.0",
-        "-device", "arm-smmuv3,primary-bus=pcie.1,id=smmuv3.1,accel=on,ats=off,ril=off"]
 
 BOOT_TIMEOUT = 180
 COMMAND_TIMEOUT = 120
@@ -55,15 +57,16 @@ CRASH = re.compile(r"^.*(Kernel panic|BUG:|Oops:|WARNING:|rcu: INFO|KVM internal
 
 class Guest:
     """One QEMU process. @devices (of host.Device) are there from the start, each behind
-    a root port; @spare_ports root ports are left to plug devices into. With @smmu (arm64)
-    all of these are behind an SMMU. It boots, with more @words for its kernel, or it
-    goes on from @state, which save() has written in a guest of the same make."""
+    a root port; @spare_ports root ports are left to plug devices into. With @iommu all of
+    these are behind one, whose first stage is the guest's and walked by the host's IOMMU.
+    It boots, with more @words for its kernel, or it goes on from @state, which save() has
+    written in a guest of the same make."""
 
     # The initramfs, which is made once.
     image = None
 
     # pylint: disable-next=too-many-arguments
-    def __init__(self, devices=(), spare_ports=0, cpus=1, state=None, *, smmu=False, words=""):
+    def __init__(self, devices=(), spare_ports=0, cpus=1, state=None, *, iommu=False, words=""):
         self.folder = tempfile.TemporaryDirectory(prefix="guest-")
         folder = Path(self.folder.name)
         self.console_file = folder / "console"
@@ -82,9 +85,9 @@ class Guest:
             "-object", "monitor-qmp,id=qmp,chardev=qmp",
             "-chardev", f"socket,id=commands,fd={port_qemu.fileno()}",
             "-device", PORT, "-device", "virtserialport,chardev=commands",
-            "-object", "iommufd,id=iommufd0", *(SMMU if smmu else []),
+            "-object", "iommufd,id=iommufd0", *(IOMMU if iommu else []),
         ]
-        bus = ",bus=pcie.1" if smmu else ""
+        bus = f",bus={IOMMU_BUS}" if iommu else ""
         for number in range(len(devices) + spare_ports):
             arguments += ["-device",
                           f"pcie-root-port,id=port{number},chassis={number},slot={number}{bus}"]

@@ -14,6 +14,14 @@ from lib.guest import SHARE
 from lib.nic import CAPTURE, DOWNLOAD, ECHO, UPLOAD
 from lib.peers import SHMEM
 
+# Machines that guests can be run in, as options of vm.
+MACHINES = {
+    "x86": ["--patched-qemu"],
+    # Its IOMMU can lend guests a stage of translation.
+    "x86-nested": ["--iommu", "intel-nested"],
+    "arm64": ["--arch", "arm64"],
+}
+
 HERE = Path(__file__).resolve().parent.parent
 QEMU_TESTS = HERE.parent
 TOP = QEMU_TESTS.parent
@@ -26,8 +34,8 @@ SHMEM_SIZE = 1 << 20
 class Lab:
     """A folder that L1 sees as /share, and the machine."""
 
-    def __init__(self, arch="x86"):
-        self.arch = arch
+    def __init__(self, machine="x86"):
+        self.machine = MACHINES[machine]
         self.folder = tempfile.TemporaryDirectory(prefix="guests-")
         self.vm = None
         # Lets the finally clauses of those who use us run.
@@ -39,7 +47,7 @@ class Lab:
         self.outside(DOWNLOAD).parent.mkdir()
         self.outside(DOWNLOAD).write_bytes(os.urandom(DOWNLOAD_SIZE))
         self.outside(SHMEM).write_bytes(os.urandom(SHMEM_SIZE))
-        compiler = "aarch64-linux-gnu-gcc" if arch == "arm64" else "gcc"
+        compiler = "aarch64-linux-gnu-gcc" if machine == "arm64" else "gcc"
         for program in ("blkio", "edudma"):
             subprocess.run([QEMU_TESTS / "in-root", "--bind", f"{self.folder.name}:{SHARE}",
                             compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-static",
@@ -71,8 +79,7 @@ class Lab:
     def run(self, options, program, *arguments):
         """Start the machine, with more @options for vm, to run one of our programs in
         it, whose exit status is returned."""
-        machine = ["--arch", self.arch] if self.arch != "x86" else ["--patched-qemu"]
-        command = ["setpriv", "--pdeathsig", "TERM", QEMU_TESTS / "vm", *machine, *options,
+        command = ["setpriv", "--pdeathsig", "TERM", QEMU_TESTS / "vm", *self.machine, *options,
                    "--share", self.folder.name, *self._devices(), "--", "python3",
                    program.resolve().relative_to(TOP), "--inside", *arguments]
         # pylint: disable-next=consider-using-with

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Guests with an SMMUv3 of their own: the host's walks the guest's page table as its first
+"""Guests with an IOMMU of their own: the host's walks the guest's page table as its first
 stage."""
 
 from lib import drive, nic
@@ -10,19 +10,19 @@ from scenarios.base import GuestScenario
 SIZE = 4 * drive.MIB
 
 
-class Smmu(GuestScenario):
-    name = "smmu"
+class Nesting(GuestScenario):
+    name = "nesting"
     wanted = (drive.IDS, nic.IDS)
-    machines = ("arm64",)
+    machines = ("x86-nested", "arm64")
 
     def boot_with(self, words, domain):
         """Boot a guest with @words for its kernel, which is to give both devices page
         tables of type @domain."""
-        self.boot_guest(smmu=True, words=words)
+        self.boot_guest(iommu=True, words=words)
         self.check_domain(domain)
 
     def check_domain(self, domain):
-        """Check what the guest's SMMU does."""
+        """Check what the guest's IOMMU does."""
         for ids in self.wanted:
             vendor, device = ids.split(":")
             found = self.guest.run(f"""
@@ -51,7 +51,7 @@ class Smmu(GuestScenario):
         self.guest.power_off()
         self.check_off()
 
-    @step("a guest boots with a drive and a NIC behind its SMMU, which translates")
+    @step("a guest boots with a drive and a NIC behind its IOMMU, which translates")
     def boot_strict(self):
         self.boot_with("iommu.strict=1", "DMA")
 
@@ -84,13 +84,13 @@ class Smmu(GuestScenario):
     def off_strict(self):
         self.power_off()
 
-    @step("a guest whose SMMU forgets translations only now and then does the same")
+    @step("a guest whose IOMMU forgets translations only now and then does the same")
     def lazy(self):
         self.boot_with("iommu.strict=0", "DMA-FQ")
         self.write_and_reboot("DMA-FQ")
         self.power_off()
 
-    @step("a guest whose SMMU passes everything through does the same")
+    @step("a guest whose IOMMU passes everything through does the same")
     def passthrough(self):
         self.boot_with("iommu.passthrough=1", "identity")
         self.write_and_reboot("identity")
