@@ -137,8 +137,9 @@ int sysfs_bind(const char *bdf)
 	if (!strcmp(name, "vfio-pci"))
 		return 0;
 	if (name[0]) {
+		/* Its driver may just be trying to take it, and fail. */
 		err = sysfs_unbind(bdf);
-		if (err)
+		if (err && err != -ENODEV && err != -ENOENT)
 			return err;
 	}
 	return sysfs_rebind(bdf);
