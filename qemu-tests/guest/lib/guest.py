@@ -43,7 +43,9 @@ else:
     # Why without tsc's watchdog, qemu-tests/vm says.
     WORDS = "console=ttyS0 tsc=nowatchdog"
     # KVM's own interrupt controllers, which are there, remap nothing.
-    IOMMU = ["-device", "intel-iommu,caching-mode=on,scalable-mode=on,fsts=on,intremap=off"]
+    IOMMU = ["-device",
+             "intel-iommu,caching-mode=on,scalable-mode=on,fsts=on,svm=on,"
+             "device-iotlb=on,pasid-bits=16,intremap=off"]
     IOMMU_BUS = "pcie.0"
     # Guests have no guests of their own, and the less TCG has to model, the better.
     KVM = ["modprobe", "kvm-amd", "nested=0", "vgif=0", "vls=0"]
@@ -59,19 +61,21 @@ class Guest:
     """One QEMU process. @devices (of host.Device) are there from the start, each behind
     a root port; @spare_ports root ports are left to plug devices into. With @iommu all of
     these are behind one, whose first stage is the guest's and walked by the host's IOMMU.
-    It boots, with more @words for its kernel, or it goes on from @state, which save() has
+    @options are more of vfio-pci's, as a dictionary. It boots, with more @words for its kernel, or it goes on from @state, which save() has
     written in a guest of the same make."""
 
     # The initramfs, which is made once.
     image = None
 
     # pylint: disable-next=too-many-arguments
-    def __init__(self, devices=(), spare_ports=0, cpus=1, state=None, *, iommu=False, words=""):
+    def __init__(self, devices=(), spare_ports=0, cpus=1, state=None, *, iommu=False, words="",
+                 options=None):
         self.folder = tempfile.TemporaryDirectory(prefix="guest-")
         folder = Path(self.folder.name)
         self.console_file = folder / "console"
         self.messages_file = folder / "messages"
         self.sequence = 0
+        self.options = options or {}
         self.boot_id = None
 
         qmp, qmp_qemu = socket.socketpair()
@@ -118,10 +122,9 @@ class Guest:
                 SHARE / "blkio", SHARE / "edudma", HERE / "init", HERE / "udhcpc.script"])
         return cls.image
 
-    @staticmethod
-    def _vfio(device, number):
+    def _vfio(self, device, number):
         return {"driver": "vfio-pci", "id": f"device{number}", "bus": f"port{number}",
-                "host": device.address, "iommufd": "iommufd0"}
+                "host": device.address, "iommufd": "iommufd0", **self.options}
 
     # What it says by itself.
 

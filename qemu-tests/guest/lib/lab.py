@@ -36,6 +36,7 @@ class Lab:
 
     def __init__(self, machine="x86"):
         self.machine = MACHINES[machine]
+        self.edu = "edu-pasid" if machine == "x86-nested" else "edu"
         self.folder = tempfile.TemporaryDirectory(prefix="guests-")
         self.vm = None
         # Lets the finally clauses of those who use us run.
@@ -72,7 +73,7 @@ class Lab:
                 ["nvme,serial=guests,drive=drive", "-blockdev", drive],
                 ["igb,netdev=network", "-netdev", network, "-object", capture],
                 # It can do DMA to wherever a guest may have put a BAR.
-                ["edu,dma_mask=0xffffffffffffffff"],
+                [f"{self.edu},dma_mask=0xffffffffffffffff"],
                 ["ivshmem-plain,memdev=shmem", "-object", shmem]):
             yield from ("--device", shlex.join(arguments))
 

@@ -6,6 +6,7 @@ import struct
 CAP_PM = 0x01
 CAP_PCIE = 0x10
 CAP_MSIX = 0x11
+ECAP_PASID = 0x1b
 
 COMMAND_MEMORY = 0x2
 COMMAND_MASTER = 0x4
@@ -15,6 +16,7 @@ class PciConfig:
     def __init__(self, data):
         self.data = data
         self.caps = dict(self._walk_caps())
+        self.ecaps = dict(self._walk_ecaps())
 
     def _walk_caps(self):
         at = self.byte(0x34) & ~3
@@ -23,6 +25,12 @@ class PciConfig:
                 return
             yield self.byte(at), at
             at = self.byte(at + 1) & ~3
+
+    def _walk_ecaps(self):
+        at = 0x100 if len(self.data) > 0x100 else 0
+        while at and self.long(at):
+            yield self.word(at), at
+            at = self.word(at + 2) >> 4
 
     def byte(self, at):
         return self.data[at]

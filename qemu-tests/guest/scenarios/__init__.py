@@ -6,9 +6,10 @@ from scenarios.kill import Kill
 from scenarios.nesting import Nesting
 from scenarios.nvme import Nvme
 from scenarios.p2p import P2p
+from scenarios.pasid import Pasid
 from scenarios.removal import Removal
 from scenarios.sriov import Sriov
 from scenarios.two_devices import TwoDevices
 
 ALL = {scenario.name: scenario
-       for scenario in (Nvme, TwoDevices, Nesting, Sriov, P2p, Hotplug, Removal, Kill)}
+       for scenario in (Nvme, TwoDevices, Nesting, Sriov, P2p, Pasid, Hotplug, Removal, Kill)}
