@@ -231,6 +231,7 @@ static const struct vfio_device_ops vfio_pci_device_ops = {
 	.write = vfio_pci_write,
 	.mmap = vfio_pci_mmap,
 	.fault = vfio_pci_fault,
+	.fault_wait = vfio_pci_fault_wait,
 	.show_fdinfo = vfio_pci_show_fdinfo,
 };
 

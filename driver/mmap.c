@@ -12,6 +12,25 @@
 
 #include "vfio_pci.h"
 
+/* What it is; if on, the caller is inside the section. */
+static enum vfio_pci_decode vfio_pci_decode_try(struct vfio_pci_device *vpd, int *srcu)
+{
+	enum vfio_pci_decode decode;
+
+	*srcu = srcu_read_lock(&vpd->decode_srcu);
+	decode = READ_ONCE(vpd->decode);
+	if (decode != VFIO_PCI_DECODE_ON)
+		srcu_read_unlock(&vpd->decode_srcu, *srcu);
+	return decode;
+}
+
+/* Who made it busy holds core_lock, or it is frozen, until it is not. */
+static void vfio_pci_decode_wait(struct vfio_pci_device *vpd)
+{
+	vfio_pci_lock_hw(vpd);
+	mutex_unlock(&vpd->hw_lock);
+}
+
 /**
  * vfio_pci_decode_enter - begin to touch memory BARs
  * @vpd: the device
@@ -23,22 +42,14 @@
  */
 bool vfio_pci_decode_enter(struct vfio_pci_device *vpd, int *srcu)
 {
-	for (;;) {
-		enum vfio_pci_decode decode;
+	enum vfio_pci_decode decode;
 
-		*srcu = srcu_read_lock(&vpd->decode_srcu);
-		decode = READ_ONCE(vpd->decode);
-		if (decode == VFIO_PCI_DECODE_ON)
-			return true;
-		srcu_read_unlock(&vpd->decode_srcu, *srcu);
-		if (decode == VFIO_PCI_DECODE_OFF)
-			return false;
-		/* Who made it busy holds core_lock, or it is frozen, until it is not. */
-		vfio_pci_lock_hw(vpd);
-		mutex_unlock(&vpd->hw_lock);
+	while ((decode = vfio_pci_decode_try(vpd, srcu)) == VFIO_PCI_DECODE_BUSY) {
+		vfio_pci_decode_wait(vpd);
 		if (fatal_signal_pending(current))
 			return false;
 	}
+	return decode == VFIO_PCI_DECODE_ON;
 }
 
 /**
@@ -193,9 +204,10 @@ static vm_fault_t vfio_pci_insert_pfn(struct vm_fault *vmf, unsigned long pfn, u
  * @vmf: in a VMA that vfio_pci_bar_mmap() accepted
  * @order: of the page, 0, PMD_ORDER or PUD_ORDER
  *
- * Context: VMA or mmap lock held, which nobody takes who has core_lock
+ * Context: VMA or mmap lock held, which the PCI core and the IOMMU's drivers have inside of locks
+ * that they take under ours. So it does not wait.
  * Return: VM_FAULT_NOPAGE; _FALLBACK for a page that would not fit, so that a smaller one is tried;
- * _SIGBUS while memory decode is off, or the user lets the function sleep
+ * _SIGBUS while memory decode is off, or the user lets the function sleep; _RETRY while it is busy
  */
 vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsigned int order)
 {
@@ -214,10 +226,27 @@ vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsign
 	if (!IS_ALIGNED(pfn, 1UL << order))
 		return VM_FAULT_FALLBACK;
 
-	if (!vfio_pci_decode_enter(vpd, &srcu))
+	switch (vfio_pci_decode_try(vpd, &srcu)) {
+	case VFIO_PCI_DECODE_OFF:
 		return VM_FAULT_SIGBUS;
+	case VFIO_PCI_DECODE_BUSY:
+		return VM_FAULT_RETRY;
+	case VFIO_PCI_DECODE_ON:
+		break;
+	}
 	/* In low power, reads and writes wake it, but nobody would know when a mapping is idle. */
 	ret = READ_ONCE(vpd->low_power) ? VM_FAULT_SIGBUS : vfio_pci_insert_pfn(vmf, pfn, order);
 	vfio_pci_decode_exit(vpd, srcu);
 	return ret;
+}
+
+/**
+ * vfio_pci_fault_wait - wait until a fault that was told VM_FAULT_RETRY is worth another try
+ * @vdev: the device
+ *
+ * Context: as vfio_pci_decode_enter(); no lock of the mm is held
+ */
+void vfio_pci_fault_wait(struct vfio_device *vdev)
+{
+	vfio_pci_decode_wait(to_vfio_pci(vdev));
 }

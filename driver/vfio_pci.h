@@ -292,6 +292,7 @@ int vfio_pci_igd_open(struct vfio_pci_device *vpd);
 /* mmap.c: who may touch the BARs, and when */
 int vfio_pci_bar_mmap(struct vfio_pci_device *vpd, unsigned int index, struct vm_area_struct *vma);
 vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsigned int order);
+void vfio_pci_fault_wait(struct vfio_device *vdev);
 bool vfio_pci_decode_enter(struct vfio_pci_device *vpd, int *srcu);
 void vfio_pci_decode_exit(struct vfio_pci_device *vpd, int srcu);
 void vfio_pci_decode_block(struct vfio_pci_device *vpd);

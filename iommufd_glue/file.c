@@ -646,16 +646,34 @@ static ssize_t vfio_file_write(struct file *filp, const char __user *ubuf, size_
 	return done ?: ret;
 }
 
+/*
+ * Locks that the kernel has around mmap_lock are inside of the device's (in an SMMU's driver, in
+ * iommufd), so a fault does not wait for the device with it.
+ */
 static vm_fault_t vfio_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
-	struct vfio_file *file = vmf->vma->vm_file->private_data;
+	struct file *filp = vmf->vma->vm_file;
+	struct vfio_file *file = filp->private_data;
 	struct srcu_ctr __percpu *gate;
+	struct file *held = NULL;
 	vm_fault_t ret;
 
 	if (vfio_device_enter(file, false, &gate))
 		return VM_FAULT_SIGBUS;
 	ret = file->vdev->ops->fault(file->vdev, vmf, order);
+	if (unlikely(ret == VM_FAULT_RETRY)) {
+		if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
+			ret = VM_FAULT_SIGBUS;
+		} else if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT)) {
+			/* The VMA may go now, and with it its file. */
+			held = get_file(filp);
+			release_fault_lock(vmf);
+			file->vdev->ops->fault_wait(file->vdev);
+		}
+	}
 	vfio_device_leave(file, gate);
+	if (held)
+		fput(held);
 	return ret;
 }
 

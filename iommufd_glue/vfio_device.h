@@ -143,7 +143,10 @@ struct vfio_feature {
  * @read: how many bytes were read, or a negative errno
  * @write: how many bytes were written, or a negative errno
  * @mmap: check the VMA and set its flags; its page table entries come from @fault
- * @fault: handle a fault of 2^order pages in a VMA that @mmap accepted
+ * @fault: handle a fault of 2^order pages in a VMA that @mmap accepted. It must not wait, but
+ *	return VM_FAULT_RETRY with the VMA's lock still held.
+ * @fault_wait: wait, with no lock of the mm held, until such a fault is worth another try, or the
+ *	task is being killed
  * @show_fdinfo: add lines on the session to fdinfo
  *
  * All but @close, @clean and @request run inside the gate: the device cannot be taken away, and
@@ -165,6 +168,7 @@ struct vfio_device_ops {
 	ssize_t (*write)(struct vfio_device *vdev, const struct vfio_io *io);
 	int (*mmap)(struct vfio_device *vdev, struct vm_area_struct *vma);
 	vm_fault_t (*fault)(struct vfio_device *vdev, struct vm_fault *vmf, unsigned int order);
+	void (*fault_wait)(struct vfio_device *vdev);
 	void (*show_fdinfo)(struct vfio_device *vdev, struct seq_file *m);
 };
 

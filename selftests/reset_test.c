@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Reset on demand, and a device that is handed over as if it had just been reset. */
 #include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -78,6 +82,129 @@ TEST_F(reset, mappings_stay)
 		ASSERT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_RESET, NULL));
 		EXPECT_EQ(0, mmio_peek32(p, &val));
 	}
+}
+
+struct touchers {
+	int fd;		/* of the device */
+	u64 offset;	/* of a page of a BAR */
+	void *page;	/* its mapping */
+	void *moving;	/* another one, which comes and goes */
+	bool stop;
+	int failed;
+};
+
+static bool touching(struct touchers *t)
+{
+	return !__atomic_load_n(&t->stop, __ATOMIC_RELAXED);
+}
+
+static void *touch_by_program(void *arg)
+{
+	struct touchers *t = arg;
+	u32 val;
+
+	while (touching(t))
+		if (mmio_peek32(t->page, &val))
+			__atomic_add_fetch(&t->failed, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static long futex(void *uaddr, int op, void *uaddr2, long val3)
+{
+	struct timespec now = { 0 };
+
+	return syscall(SYS_futex, uaddr, op | FUTEX_PRIVATE_FLAG, 0, &now, uaddr2, val3);
+}
+
+/* Of 32 bits: what copies for read() and write() may do so in bytes, which registers refuse. */
+static void *touch_by_kernel(void *arg)
+{
+	struct touchers *t = arg;
+
+	while (touching(t))
+		if (futex(t->page, FUTEX_WAIT, NULL, 0) && errno != EAGAIN && errno != ETIMEDOUT)
+			__atomic_add_fetch(&t->failed, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/*
+ * A fault that cannot be tried again, so it may fail. Not on arm64: the kernel has exclusive
+ * accesses there, and what they do to device memory is up to the machine.
+ */
+static void *touch_by_futex_op(void *arg)
+{
+	const int or_0 = FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0);
+	struct touchers *t = arg;
+	u32 other = 0;
+
+#ifdef __aarch64__
+	return NULL;
+#endif
+	while (touching(t))
+		if (futex(&other, FUTEX_WAKE_OP, t->page, or_0) < 0 && errno != EFAULT)
+			__atomic_add_fetch(&t->failed, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static void *touch_what_goes(void *arg)
+{
+	struct touchers *t = arg;
+	u32 val;
+
+	while (touching(t))
+		if (mmio_peek32(t->moving, &val))
+			__atomic_add_fetch(&t->failed, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static void *come_and_go(void *arg)
+{
+	struct touchers *t = arg;
+
+	while (touching(t)) {
+		if (mmap(t->moving, 0x1000, PROT_READ, MAP_SHARED | MAP_FIXED, t->fd,
+			 t->offset) == MAP_FAILED ||
+		    mmap(t->moving, 0x1000, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1,
+			 0) == MAP_FAILED)
+			__atomic_add_fetch(&t->failed, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/* Whoever touches a BAR while the device is being reset, by whichever way, waits. */
+TEST_F(reset, touched_meanwhile)
+{
+	void *(*const fn[])(void *) = {
+		touch_by_program, touch_by_kernel, touch_by_futex_op, touch_what_goes, come_and_go
+	};
+	struct touchers t = { .fd = self->s.fd };
+	struct vfio_region_info info;
+	pthread_t id[5];
+	int i;
+
+	if (!(self->info.flags & VFIO_DEVICE_FLAGS_RESET))
+		SKIP(return, "no reset");
+	for (i = 0; i < 6; i++) {
+		ASSERT_EQ(0, region_info(self->s.fd, i, &info));
+		if (info.flags & VFIO_REGION_INFO_FLAG_MMAP)
+			break;
+	}
+	if (i == 6)
+		SKIP(return, "no BAR that can be mapped");
+	t.offset = info.offset;
+	t.page = bar_map(self->s.fd, i, 0, 0x1000);
+	t.moving = bar_map(self->s.fd, i, 0, 0x1000);
+	ASSERT_NE(NULL, t.page);
+	ASSERT_NE(NULL, t.moving);
+
+	for (i = 0; i < 5; i++)
+		ASSERT_EQ(0, pthread_create(&id[i], NULL, fn[i], &t));
+	for (i = 0; i < 5; i++)
+		EXPECT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_RESET, NULL));
+	__atomic_store_n(&t.stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < 5; i++)
+		pthread_join(id[i], NULL);
+	EXPECT_EQ(0, t.failed);
 }
 
 /* Interrupts that were on are on after it: a guest's driver does not know of VFIO. */
