@@ -106,7 +106,9 @@ TEST_F(pme, wakes_up)
 		EXPECT_EQ(1, event_wait(efd));
 		EXPECT_EQ(0, mmio_peek32(self->bar, &val));
 		EXPECT_EQ(EDU_ID_VALUE, val);
-		EXPECT_TRUE(power_awake(self->bdf));
+		/* The user is told before the kernel says that it is done. */
+		EXPECT_TRUE(power_becomes(self->bdf, "power/runtime_status", "active"));
+		EXPECT_TRUE(power_is(self->bdf, "power_state", "D0"));
 		EXPECT_EQ(0, pmcsr(self) & (PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS |
 					    PCI_PM_CTRL_STATE_MASK));
 	}
