@@ -21,29 +21,6 @@
 #define PAGE 0x1000
 #define NO_PASID 0
 
-static int attach_pasid(int fd, u32 pasid, u32 pt)
-{
-	struct vfio_device_attach_iommufd_pt cmd = {
-		.argsz = sizeof(cmd),
-		.flags = VFIO_DEVICE_ATTACH_PASID,
-		.pt_id = pt,
-		.pasid = pasid,
-	};
-
-	return vfio_ioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
-}
-
-static int detach_pasid(int fd, u32 pasid)
-{
-	struct vfio_device_detach_iommufd_pt cmd = {
-		.argsz = sizeof(cmd),
-		.flags = VFIO_DEVICE_DETACH_PASID,
-		.pasid = pasid,
-	};
-
-	return vfio_ioctl(fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
-}
-
 static int attach_device(int fd, u32 pt)
 {
 	return vfio_attach(fd, &pt);
@@ -53,30 +30,14 @@ static int attach_device(int fd, u32 pt)
 static int hwpt_alloc_pasid(int iommufd, u32 devid, u32 ioas, u32 *hwpt)
 {
 	struct iommu_hwpt_alloc cmd = {
-		.size = sizeof(cmd),
 		.flags = IOMMU_HWPT_ALLOC_PASID,
 		.dev_id = devid,
 		.pt_id = ioas,
 	};
+	int err = hwpt_alloc_raw(iommufd, &cmd);
 
-	if (ioctl(iommufd, IOMMU_HWPT_ALLOC, &cmd))
-		return -errno;
 	*hwpt = cmd.out_hwpt_id;
-	return 0;
-}
-
-/* The PASID capability of the hardware, past the driver; 0 if there is none. */
-static unsigned int hardware_pasid(const char *bdf)
-{
-	u32 header, pos = 0x100;
-	int left = 100;
-
-	while (pos && left-- && sysfs_config(bdf, pos, &header, 4) == 4 && header) {
-		if ((header & 0xffff) == PCI_EXT_CAP_ID_PASID)
-			return pos;
-		pos = header >> 20;
-	}
-	return 0;
+	return err;
 }
 
 FIXTURE(pasid)
@@ -99,7 +60,7 @@ FIXTURE_SETUP(pasid)
 
 	self->s = (struct session){ .fd = -1, .iommufd = -1 };
 	for (i = 0; !self->cap && !sysfs_find(0x1234, 0x11e8, i, self->bdf); i++)
-		self->cap = hardware_pasid(self->bdf);
+		self->cap = sysfs_ext_cap(self->bdf, PCI_EXT_CAP_ID_PASID);
 	if (!self->cap)
 		SKIP(return, "no edu-pasid in this machine");
 	ASSERT_EQ(0, session_open(&self->s, self->bdf));
@@ -184,15 +145,15 @@ TEST_F(pasid, capability_written)
 TEST_F(pasid, each_its_own)
 {
 	ASSERT_EQ(0, attach_device(self->s.fd, self->hwpt[0]));
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 1, self->hwpt[0]));
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 2, self->hwpt[1]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 1, self->hwpt[0]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 2, self->hwpt[1]));
 	EXPECT_EQ(1, lands(self, self->bar, NO_PASID));
 	EXPECT_EQ(1, lands(self, self->bar, 1));
 	EXPECT_EQ(2, lands(self, self->bar, 2));
 	EXPECT_EQ(0, lands(self, self->bar, 3));
 
 	/* Each goes alone. */
-	ASSERT_EQ(0, detach_pasid(self->s.fd, 1));
+	ASSERT_EQ(0, vfio_detach_pasid(self->s.fd, 1));
 	EXPECT_EQ(0, lands(self, self->bar, 1));
 	EXPECT_EQ(2, lands(self, self->bar, 2));
 	ASSERT_EQ(0, vfio_detach(self->s.fd));
@@ -202,26 +163,26 @@ TEST_F(pasid, each_its_own)
 
 TEST_F(pasid, replaced)
 {
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 5, self->hwpt[0]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 5, self->hwpt[0]));
 	EXPECT_EQ(1, lands(self, self->bar, 5));
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 5, self->hwpt[1]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 5, self->hwpt[1]));
 	EXPECT_EQ(2, lands(self, self->bar, 5));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[0]));
 
 	/* By the same, and by what is none: all stays. */
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 5, self->hwpt[1]));
-	EXPECT_EQ(-ENOENT, attach_pasid(self->s.fd, 5, self->hwpt[0]));
-	EXPECT_EQ(-EINVAL, attach_pasid(self->s.fd, 5, self->s.devid));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 5, self->hwpt[1]));
+	EXPECT_EQ(-ENOENT, vfio_attach_pasid(self->s.fd, 5, self->hwpt[0]));
+	EXPECT_EQ(-EINVAL, vfio_attach_pasid(self->s.fd, 5, self->s.devid));
 	EXPECT_EQ(2, lands(self, self->bar, 5));
 	EXPECT_EQ(-EBUSY, iommufd_destroy(self->s.iommufd, self->hwpt[1]));
-	EXPECT_EQ(0, detach_pasid(self->s.fd, 5));
+	EXPECT_EQ(0, vfio_detach_pasid(self->s.fd, 5));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[1]));
 }
 
 /* A mapping that goes is gone for the PASID. */
 TEST_F(pasid, unmapped)
 {
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 1, self->hwpt[0]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 1, self->hwpt[0]));
 	EXPECT_EQ(1, lands(self, self->bar, 1));
 	ASSERT_EQ(0, ioas_unmap(self->s.iommufd, self->ioas[0], IOVA, PAGE));
 	EXPECT_EQ(0, lands(self, self->bar, 1));
@@ -233,14 +194,14 @@ TEST_F(pasid, page_tables)
 	u32 plain;
 
 	ASSERT_EQ(0, hwpt_alloc(self->s.iommufd, self->s.devid, self->ioas[0], &plain));
-	EXPECT_EQ(-EINVAL, attach_pasid(self->s.fd, 1, plain));
-	EXPECT_EQ(-EINVAL, attach_pasid(self->s.fd, 1, self->ioas[0]));
+	EXPECT_EQ(-EINVAL, vfio_attach_pasid(self->s.fd, 1, plain));
+	EXPECT_EQ(-EINVAL, vfio_attach_pasid(self->s.fd, 1, self->ioas[0]));
 
 	ASSERT_EQ(0, attach_device(self->s.fd, plain));
-	EXPECT_EQ(-EINVAL, attach_pasid(self->s.fd, 1, self->hwpt[0]));
+	EXPECT_EQ(-EINVAL, vfio_attach_pasid(self->s.fd, 1, self->hwpt[0]));
 	EXPECT_EQ(0, lands(self, self->bar, 1));
 	ASSERT_EQ(0, attach_device(self->s.fd, self->hwpt[0]));
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 1, self->hwpt[1]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 1, self->hwpt[1]));
 	EXPECT_EQ(-EINVAL, attach_device(self->s.fd, plain));
 	EXPECT_EQ(1, lands(self, self->bar, NO_PASID));
 	EXPECT_EQ(2, lands(self, self->bar, 1));
@@ -251,18 +212,18 @@ TEST_F(pasid, limits)
 {
 	u32 last = self->count - 1;
 
-	ASSERT_EQ(0, attach_pasid(self->s.fd, last, self->hwpt[0]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, last, self->hwpt[0]));
 	EXPECT_EQ(1, lands(self, self->bar, last));
-	EXPECT_EQ(-EINVAL, attach_pasid(self->s.fd, self->count, self->hwpt[0]));
-	EXPECT_EQ(-EINVAL, attach_pasid(self->s.fd, 1 << 20, self->hwpt[0]));
-	EXPECT_GT(0, attach_pasid(self->s.fd, 0x7fffffff, self->hwpt[0]));
-	EXPECT_GT(0, attach_pasid(self->s.fd, 0x80000000, self->hwpt[0]));
-	EXPECT_GT(0, attach_pasid(self->s.fd, 0xffffffff, self->hwpt[0]));
+	EXPECT_EQ(-EINVAL, vfio_attach_pasid(self->s.fd, self->count, self->hwpt[0]));
+	EXPECT_EQ(-EINVAL, vfio_attach_pasid(self->s.fd, 1 << 20, self->hwpt[0]));
+	EXPECT_GT(0, vfio_attach_pasid(self->s.fd, 0x7fffffff, self->hwpt[0]));
+	EXPECT_GT(0, vfio_attach_pasid(self->s.fd, 0x80000000, self->hwpt[0]));
+	EXPECT_GT(0, vfio_attach_pasid(self->s.fd, 0xffffffff, self->hwpt[0]));
 
-	EXPECT_EQ(0, detach_pasid(self->s.fd, self->count));
-	EXPECT_EQ(0, detach_pasid(self->s.fd, 0x7fffffff));
-	EXPECT_EQ(0, detach_pasid(self->s.fd, 0xffffffff));
-	EXPECT_EQ(0, detach_pasid(self->s.fd, 0));
+	EXPECT_EQ(0, vfio_detach_pasid(self->s.fd, self->count));
+	EXPECT_EQ(0, vfio_detach_pasid(self->s.fd, 0x7fffffff));
+	EXPECT_EQ(0, vfio_detach_pasid(self->s.fd, 0xffffffff));
+	EXPECT_EQ(0, vfio_detach_pasid(self->s.fd, 0));
 	EXPECT_EQ(1, lands(self, self->bar, last));
 }
 
@@ -270,23 +231,23 @@ TEST_F(pasid, limits)
 TEST_F(pasid, zero)
 {
 	OURS_ONLY();
-	EXPECT_EQ(-EINVAL, attach_pasid(self->s.fd, 0, self->hwpt[0]));
+	EXPECT_EQ(-EINVAL, vfio_attach_pasid(self->s.fd, 0, self->hwpt[0]));
 	EXPECT_EQ(0, lands(self, self->bar, NO_PASID));
 	ASSERT_EQ(0, attach_device(self->s.fd, self->hwpt[0]));
-	EXPECT_EQ(-EINVAL, attach_pasid(self->s.fd, 0, self->hwpt[1]));
+	EXPECT_EQ(-EINVAL, vfio_attach_pasid(self->s.fd, 0, self->hwpt[1]));
 	EXPECT_EQ(1, lands(self, self->bar, NO_PASID));
 }
 
 TEST_F(pasid, detached_twice)
 {
-	EXPECT_EQ(0, detach_pasid(self->s.fd, 1));
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 1, self->hwpt[0]));
-	EXPECT_EQ(0, detach_pasid(self->s.fd, 1));
-	EXPECT_EQ(0, detach_pasid(self->s.fd, 1));
+	EXPECT_EQ(0, vfio_detach_pasid(self->s.fd, 1));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 1, self->hwpt[0]));
+	EXPECT_EQ(0, vfio_detach_pasid(self->s.fd, 1));
+	EXPECT_EQ(0, vfio_detach_pasid(self->s.fd, 1));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[0]));
 	/* PASID 0 of DETACH is not the device itself. */
 	ASSERT_EQ(0, attach_device(self->s.fd, self->hwpt[1]));
-	EXPECT_EQ(0, detach_pasid(self->s.fd, 0));
+	EXPECT_EQ(0, vfio_detach_pasid(self->s.fd, 0));
 	EXPECT_EQ(2, lands(self, self->bar, NO_PASID));
 }
 
@@ -295,12 +256,12 @@ TEST_F(pasid, all_of_them)
 	u32 i;
 
 	for (i = 1; i < self->count; i++)
-		ASSERT_EQ(0, attach_pasid(self->s.fd, i, self->hwpt[i & 1]));
+		ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, i, self->hwpt[i & 1]));
 	EXPECT_EQ(2, lands(self, self->bar, 1));
 	EXPECT_EQ(1, lands(self, self->bar, self->count / 2));
 	EXPECT_EQ(2, lands(self, self->bar, self->count - 1));
 	for (i = 1; i < self->count; i += 2)
-		ASSERT_EQ(0, detach_pasid(self->s.fd, i));
+		ASSERT_EQ(0, vfio_detach_pasid(self->s.fd, i));
 	EXPECT_EQ(0, lands(self, self->bar, 1));
 	EXPECT_EQ(1, lands(self, self->bar, self->count / 2));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[1]));
@@ -317,8 +278,8 @@ TEST_F(pasid, closed)
 	struct session next;
 	void *bar;
 
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 1, self->hwpt[0]));
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 2, self->hwpt[1]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 1, self->hwpt[0]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 2, self->hwpt[1]));
 	close_device(self);
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[0]));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->ioas[0]));
@@ -354,7 +315,7 @@ TEST_F(pasid, killed)
 		     !ioas_map(s.iommufd, s.ioas, self->mem[0], PAGE, IOVA) &&
 		     !hwpt_alloc_pasid(s.iommufd, s.devid, s.ioas, &hwpt) &&
 		     !attach_device(s.fd, hwpt) &&
-		     !attach_pasid(s.fd, 1, hwpt) && !attach_pasid(s.fd, 2, hwpt);
+		     !vfio_attach_pasid(s.fd, 1, hwpt) && !vfio_attach_pasid(s.fd, 2, hwpt);
 		if (write(fds[1], ok ? "y" : "n", 1) == 1)
 			pause();
 		_exit(1);
@@ -381,14 +342,14 @@ TEST_F(pasid, revoked)
 
 	OURS_ONLY();
 	ASSERT_EQ(0, attach_device(self->s.fd, self->hwpt[0]));
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 1, self->hwpt[0]));
-	ASSERT_EQ(0, attach_pasid(self->s.fd, self->count - 1, self->hwpt[1]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 1, self->hwpt[0]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, self->count - 1, self->hwpt[1]));
 	ASSERT_LT(0, sysfs_read(grace, sizeof(grace), GRACE));
 	ASSERT_EQ(0, sysfs_write("0", GRACE));
 	EXPECT_EQ(0, sysfs_unbind(self->bdf));
 	EXPECT_EQ(0, sysfs_write(grace, GRACE));
-	EXPECT_EQ(-ENODEV, attach_pasid(self->s.fd, 2, self->hwpt[0]));
-	EXPECT_EQ(-ENODEV, detach_pasid(self->s.fd, 1));
+	EXPECT_EQ(-ENODEV, vfio_attach_pasid(self->s.fd, 2, self->hwpt[0]));
+	EXPECT_EQ(-ENODEV, vfio_detach_pasid(self->s.fd, 1));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[0]));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[1]));
 	EXPECT_EQ(0, sysfs_rebind(self->bdf));
@@ -397,8 +358,8 @@ TEST_F(pasid, revoked)
 /* The function forgets in a reset that it may use PASIDs, and the host turns that on again. */
 TEST_F(pasid, reset)
 {
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 1, self->hwpt[0]));
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 2, self->hwpt[1]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 1, self->hwpt[0]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 2, self->hwpt[1]));
 	ASSERT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_RESET, NULL));
 	ASSERT_EQ(0, config_master(self->s.fd, true));
 	EXPECT_EQ(1, lands(self, self->bar, 1));
@@ -413,9 +374,9 @@ static void *attach_thread(void *arg)
 	int i, err = 0;
 
 	for (i = 0; i < 200 && !err; i++) {
-		err = attach_pasid(self->s.fd, 1 + i % 3, self->hwpt[i & 1]);
+		err = vfio_attach_pasid(self->s.fd, 1 + i % 3, self->hwpt[i & 1]);
 		if (!err && i % 5 == 0)
-			err = detach_pasid(self->s.fd, 1 + i % 3);
+			err = vfio_detach_pasid(self->s.fd, 1 + i % 3);
 	}
 	return (void *)(intptr_t)err;
 }
@@ -432,10 +393,10 @@ TEST_F(pasid, by_two_threads)
 		pthread_join(threads[i], &err);
 		EXPECT_EQ(NULL, err);
 	}
-	ASSERT_EQ(0, attach_pasid(self->s.fd, 1, self->hwpt[1]));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 1, self->hwpt[1]));
 	EXPECT_EQ(2, lands(self, self->bar, 1));
 	for (i = 1; i <= 3; i++)
-		EXPECT_EQ(0, detach_pasid(self->s.fd, i));
+		EXPECT_EQ(0, vfio_detach_pasid(self->s.fd, i));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[0]));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[1]));
 }

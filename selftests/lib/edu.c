@@ -4,18 +4,28 @@
 #include "clock.h"
 #include "edu.h"
 
-static int dma(void *bar, u64 src, u64 dst, u32 len, u32 cmd)
+static void begin(void *bar, u64 src, u64 dst, u32 len, u32 cmd)
 {
-	struct deadline end;
-
 	mmio_write64(bar, EDU_DMA_SRC, src);
 	mmio_write64(bar, EDU_DMA_DST, dst);
 	mmio_write64(bar, EDU_DMA_COUNT, len);
 	mmio_write64(bar, EDU_DMA_CMD, cmd | EDU_DMA_START);
-	for (deadline_start(&end); mmio_read32(bar, EDU_DMA_CMD) & EDU_DMA_START; sched_yield())
+}
+
+int edu_dma_end(void *bar)
+{
+	struct deadline end;
+
+	for (deadline_start(&end); edu_dma_running(bar); sched_yield())
 		if (deadline_passed(&end))
 			return -ETIMEDOUT;
 	return 0;
+}
+
+static int dma(void *bar, u64 src, u64 dst, u32 len, u32 cmd)
+{
+	begin(bar, src, dst, len, cmd);
+	return edu_dma_end(bar);
 }
 
 int edu_write_memory(void *bar, u64 iova, u32 off, u32 len)
@@ -32,4 +42,15 @@ int edu_write_memory_pasid(void *bar, u32 pasid, u64 iova, u32 off, u32 len)
 int edu_read_memory(void *bar, u64 iova, u32 off, u32 len)
 {
 	return dma(bar, iova, EDU_BUF + off, len, 0);
+}
+
+void edu_ask_and_write(void *bar, u32 pasid, u64 iova, u32 off, u32 len)
+{
+	u32 cmd = EDU_DMA_TO_MEMORY | EDU_DMA_ASK;
+
+	if (pasid) {
+		mmio_write32(bar, EDU_DMA_PASID, pasid);
+		cmd |= EDU_DMA_WITH_PASID;
+	}
+	begin(bar, EDU_BUF + off, iova, len, cmd);
 }

@@ -2,7 +2,7 @@
 /*
  * QEMU's "edu" device (QEMU's docs/specs/edu.rst): all in BAR 0, 4 KiB of own memory, a DMA engine
  * of 28 address bits, an interrupt on demand (MSI or INTx). It has no reset of its own. "edu-pasid"
- * is the same on PCI Express, with PASIDs; it needs the QEMU of qemu-tests/qemu.
+ * is the same on PCI Express, with PASIDs and page requests; it needs the QEMU of qemu-tests/qemu.
  */
 #ifndef LIB_EDU_H
 #define LIB_EDU_H
@@ -21,12 +21,15 @@
 #define EDU_DMA_COUNT		0x90
 #define EDU_DMA_CMD		0x98
 #define EDU_DMA_PASID		0xa0
+#define EDU_PAGE_RESPONSE	0xa8
 
 #define EDU_ID_VALUE		0x010000ed
 #define EDU_DMA_START		0x1
 #define EDU_DMA_TO_MEMORY	0x2
 #define EDU_DMA_IRQ		0x4
 #define EDU_DMA_WITH_PASID	0x8
+#define EDU_DMA_ASK		0x10
+#define EDU_NO_RESPONSE		0xff
 /* Bit of the interrupt status that the end of a DMA sets. */
 #define EDU_IRQ_DMA		0x100
 #define EDU_BUF			0x40000
@@ -68,6 +71,47 @@ int edu_read_memory(void *bar, u64 iova, u32 off, u32 len);
  * Return: 0 or -ETIMEDOUT.
  */
 int edu_write_memory_pasid(void *bar, u32 pasid, u64 iova, u32 off, u32 len);
+
+/**
+ * edu_ask_and_write() - begin a DMA to the host's memory that asks for its page first
+ * @bar: BAR 0, of edu-pasid
+ * @pasid: which, or 0 for none
+ * @iova: where to
+ * @off: offset in the device's memory
+ * @len: how much
+ *
+ * Waits for nothing. The device asks once, for the page of @iova, and transfers if it is told that
+ * the page is there. If page requests are off it does neither.
+ */
+void edu_ask_and_write(void *bar, u32 pasid, u64 iova, u32 off, u32 len);
+
+/**
+ * edu_dma_running() - whether a DMA has been begun and not ended
+ * @bar: BAR 0
+ */
+static inline bool edu_dma_running(void *bar)
+{
+	return mmio_read32(bar, EDU_DMA_CMD) & EDU_DMA_START;
+}
+
+/**
+ * edu_dma_end() - wait for the end of a DMA
+ * @bar: BAR 0
+ *
+ * Return: 0 or -ETIMEDOUT.
+ */
+int edu_dma_end(void *bar);
+
+/**
+ * edu_page_response() - what the device was told when it last asked for a page
+ * @bar: BAR 0, of edu-pasid
+ *
+ * Return: response code of PCIe specification 10.4.2.1, or EDU_NO_RESPONSE
+ */
+static inline u32 edu_page_response(void *bar)
+{
+	return mmio_read32(bar, EDU_PAGE_RESPONSE);
+}
 
 /**
  * edu_raise() - make the device interrupt

@@ -173,24 +173,37 @@ int smmu_hwpt(const struct nesting *n, u64 ste0, u64 ste1, u32 *hwpt)
 	return err;
 }
 
-int stage1_hwpt(const struct stage1 *s1, u32 *hwpt)
+static int vtd_hwpt(const struct stage1 *s1, u32 flags, u32 faults, u32 *hwpt)
 {
 	struct iommu_hwpt_vtd_s1 s1_cfg = { .pgtbl_addr = s1->root, .addr_width = 48 };
 	struct iommu_hwpt_alloc cmd = {
+		.flags = flags,
+		.fault_id = faults,
 		.dev_id = s1->n->devid,
 		.pt_id = s1->n->parent,
 		.data_type = IOMMU_HWPT_DATA_VTD_S1,
 		.data_len = sizeof(s1_cfg),
 		.data_uptr = (uintptr_t)&s1_cfg,
 	};
-	int err;
+	int err = hwpt_alloc_raw(s1->n->iommufd, &cmd);
 
+	*hwpt = cmd.out_hwpt_id;
+	return err;
+}
+
+int stage1_hwpt(const struct stage1 *s1, u32 *hwpt)
+{
 	/* SMMUv3 is given the descriptor, and the tables by that; VT-d the tables. */
 	if (is_smmu(s1->n))
 		return smmu_hwpt(s1->n, STE_V | STE_S1 | s1->cd, STE1_CACHED, hwpt);
-	err = hwpt_alloc_raw(s1->n->iommufd, &cmd);
-	*hwpt = cmd.out_hwpt_id;
-	return err;
+	return vtd_hwpt(s1, 0, 0, hwpt);
+}
+
+int stage1_hwpt_faults(const struct stage1 *s1, u32 flags, u32 faults, u32 *hwpt)
+{
+	if (is_smmu(s1->n))
+		return -EOPNOTSUPP;
+	return vtd_hwpt(s1, flags | IOMMU_HWPT_FAULT_ID_VALID, faults, hwpt);
 }
 
 int smmu_command(const struct nesting *n, u64 cmd0, u64 cmd1)

@@ -124,6 +124,17 @@ void stage1_unmap(struct stage1 *s1, u64 iova);
 int stage1_hwpt(const struct stage1 *s1, u32 *hwpt);
 
 /**
+ * stage1_hwpt_faults() - the same, of which page requests go to the guest
+ * @s1: the address space
+ * @flags: IOMMU_HWPT_ALLOC_PASID or 0
+ * @faults: id of the queue that they go into
+ * @hwpt: filled with the id
+ *
+ * Return: 0 or negative errno: -EOPNOTSUPP but for VT-d.
+ */
+int stage1_hwpt_faults(const struct stage1 *s1, u32 flags, u32 faults, u32 *hwpt);
+
+/**
  * stage1_invalidate() - drop what the IOMMU has cached of one page
  * @s1: the address space
  * @hwpt: its HWPT

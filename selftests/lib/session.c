@@ -108,6 +108,29 @@ int vfio_detach(int fd)
 	return vfio_ioctl(fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
 }
 
+int vfio_attach_pasid(int fd, u32 pasid, u32 pt)
+{
+	struct vfio_device_attach_iommufd_pt cmd = {
+		.argsz = sizeof(cmd),
+		.flags = VFIO_DEVICE_ATTACH_PASID,
+		.pt_id = pt,
+		.pasid = pasid,
+	};
+
+	return vfio_ioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+}
+
+int vfio_detach_pasid(int fd, u32 pasid)
+{
+	struct vfio_device_detach_iommufd_pt cmd = {
+		.argsz = sizeof(cmd),
+		.flags = VFIO_DEVICE_DETACH_PASID,
+		.pasid = pasid,
+	};
+
+	return vfio_ioctl(fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
+}
+
 int session_open(struct session *s, const char *bdf)
 {
 	return session_open_token(s, bdf, NULL);

@@ -114,6 +114,25 @@ int vfio_attach(int fd, u32 *pt);
 int vfio_detach(int fd);
 
 /**
+ * vfio_attach_pasid() - give a PASID of the device a page table, in place of the one it has
+ * @fd: device file, bound
+ * @pasid: which
+ * @pt: id of an IOAS or HWPT
+ *
+ * Return: 0 or negative errno.
+ */
+int vfio_attach_pasid(int fd, u32 pasid, u32 pt);
+
+/**
+ * vfio_detach_pasid() - the PASID has no memory again
+ * @fd: device file, bound
+ * @pasid: which
+ *
+ * Return: 0 or negative errno.
+ */
+int vfio_detach_pasid(int fd, u32 pasid);
+
+/**
  * session_open() - all of the above for one device, in a context of its own
  * @s: filled in
  * @bdf: the device; taken from another driver if need be

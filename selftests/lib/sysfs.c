@@ -215,6 +215,19 @@ int sysfs_config(const char *bdf, unsigned int pos, void *buf, size_t len)
 	return n;
 }
 
+unsigned int sysfs_ext_cap(const char *bdf, u16 id)
+{
+	u32 header, pos = 0x100;
+	int left = 100;
+
+	while (pos && left-- && sysfs_config(bdf, pos, &header, 4) == 4 && header) {
+		if ((header & 0xffff) == id)
+			return pos;
+		pos = header >> 20;
+	}
+	return 0;
+}
+
 int sysfs_bus_reset(const char *port)
 {
 	char path[PATH_MAX];

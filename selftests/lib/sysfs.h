@@ -141,6 +141,15 @@ int sysfs_resource(const char *bdf, int index, u64 *start, u64 *size, u64 *flags
 int sysfs_config(const char *bdf, unsigned int pos, void *buf, size_t len);
 
 /**
+ * sysfs_ext_cap() - where the hardware has an extended capability
+ * @bdf: the device
+ * @id: PCI_EXT_CAP_ID_*
+ *
+ * Return: offset in config space, 0 if there is none.
+ */
+unsigned int sysfs_ext_cap(const char *bdf, u16 id);
+
+/**
  * sysfs_bus_reset() - reset all that is behind a port, by its register
  * @port: the port
  *
