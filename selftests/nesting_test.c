@@ -142,8 +142,8 @@ TEST_F(refused, objects)
 
 /*
  * A page table whose faults go to the user is for devices that can wait for their pages, by PCI's
- * page requests or by SMMUv3's stalls. VT-d's driver refuses to attach one that cannot, SMMUv3's may
- * not, and all others are free to. Requests are in page_request_test; here are none.
+ * page requests or by SMMUv3's stalls. VT-d's driver refuses to attach one that cannot, SMMUv3's
+ * may not, and all others are free to. Requests are in page_request_test; here are none.
  */
 TEST_F(refused, fault_queue)
 {
