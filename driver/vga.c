@@ -148,12 +148,22 @@ static void vga_move(void __iomem *at, void *buf, u32 addr, size_t len, bool wri
 	}
 }
 
+/*
+ * Between our devices the arbiter decides nothing, so none of their users waits in it for another.
+ * vga_get() of 7.3 looks first and joins the queue of those who wait afterwards: one who let go in
+ * between does not wake it up, and it may sleep until somebody else uses the arbiter, or for ever.
+ */
+static DEFINE_MUTEX(vga_access_lock);
+
 /* The legacy addresses are routed to this device meanwhile, and no reset of it is under way. */
 static int vga_move_routed(struct vfio_pci_device *vpd, const struct vga_window *window,
 			   void __iomem *at, void *buf, u32 addr, size_t len, bool write)
 {
 	int ret;
 
+	ACQUIRE(mutex_intr, lock)(&vga_access_lock);
+	if (ACQUIRE_ERR(mutex_intr, &lock))
+		return -ERESTARTSYS;
 	ret = vga_get_interruptible(vpd->pdev, window->rsrc);
 	if (ret)
 		return ret;
