@@ -699,7 +699,22 @@ static int vfio_may_split(struct vm_area_struct *vma, unsigned long addr)
 	return 0;
 }
 
+/*
+ * A VMA has been copied: to move it (mremap), or because it is split, or to a child. Of a page of
+ * PUD size that moves, the kernel would take the entry for a bad one and clear it, but not flush
+ * the TLB (seen on 7.3: move_page_tables() does not look for one), and the user would have what no
+ * vfio_device_zap() finds. So the pages go from the old VMA, which is locked against faults for the
+ * time of a move; they come back by faults. A child's pages are copied as they should.
+ */
+static void vfio_vma_open(struct vm_area_struct *vma)
+{
+	if (vma->vm_mm == current->mm)
+		unmap_mapping_range(vma->vm_file->f_mapping, (loff_t)vma->vm_pgoff << PAGE_SHIFT,
+				    vma->vm_end - vma->vm_start, true);
+}
+
 static const struct vm_operations_struct vfio_vm_ops = {
+	.open = vfio_vma_open,
 	.may_split = vfio_may_split,
 	.fault = vfio_fault,
 #ifdef CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A part of a page of 1 GiB is taken away. The kernel's mm (7.3) does not look for a page of that
- * size when it splits a VMA at an address that is not a multiple of 2 MiB: mm_find_pmd() takes the
- * device's memory for a page table, and the kernel dies of it. The in-tree driver has no defence,
- * so this must not run there; ours has to take the page out of the table before (may_split).
+ * A part of a page of 1 GiB is taken away, or all of it moves. The kernel's mm (7.3) does not look
+ * for a page of that size when it splits a VMA at an address that is not a multiple of 2 MiB:
+ * mm_find_pmd() takes the device's memory for a page table, and the kernel dies of it. Nor when it
+ * moves one: move_page_tables() clears the "bad pud", and the TLB has the page still. The in-tree
+ * driver has no defence, so this must not run there; ours has to take the page out of the table
+ * before (may_split, open).
  */
 #include <errno.h>
+#include <stdint.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/harness.h"
@@ -87,6 +91,69 @@ TEST_F(split, page_moved)
 	ASSERT_NE(MAP_FAILED, q);
 	ASSERT_EQ(0, mmio_peek32((u32 *)q, &val));
 	EXPECT_EQ(0x5a5a5a5a, val);
+	EXPECT_ENDS();
+}
+
+/*
+ * All of it moves to @to bytes behind a multiple of 1 GiB. While memory decode is off, nobody must
+ * reach the device, at neither address.
+ */
+static void move_whole(struct __test_metadata *const _metadata, struct session *s, char *p,
+		       size_t to)
+{
+	char *hole, *q;
+	u32 val;
+
+	hole = mmap(NULL, 3 * GIGA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, hole);
+	/* A child's TLB has nothing of it yet. */
+	ASSERT_EQ(0, mmio_peek32((u32 *)p, &val));
+	q = (char *)(((uintptr_t)hole + GIGA - 1) & ~(GIGA - 1)) + to;
+	ASSERT_EQ(q, mremap(p, GIGA, GIGA, MREMAP_MAYMOVE | MREMAP_FIXED, q));
+
+	EXPECT_EQ(-ENOMEM, mmio_peek32((u32 *)p, &val));
+	EXPECT_EQ(-ENOMEM, mmio_peek32((u32 *)(p + GIGA - 4), &val));
+	ASSERT_EQ(0, mmio_peek32((u32 *)q, &val));
+	EXPECT_EQ(0x12345678, val);
+	ASSERT_EQ(0, mmio_peek32((u32 *)(q + GIGA - 4), &val));
+	EXPECT_EQ(0x9abcdef0, val);
+
+	ASSERT_EQ(0, config_update(s->fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, 0));
+	EXPECT_EQ(-ENOMEM, mmio_peek32((u32 *)p, &val));
+	EXPECT_EQ(-EFAULT, mmio_peek32((u32 *)q, &val));
+	ASSERT_EQ(0, config_update(s->fd, PCI_COMMAND, 2, 0, PCI_COMMAND_MEMORY));
+	ASSERT_EQ(0, mmio_peek32((u32 *)q, &val));
+	EXPECT_EQ(0x12345678, val);
+}
+
+TEST_F(split, all_moved)
+{
+	move_whole(_metadata, &self->s, self->p, 0);
+}
+
+TEST_F(split, all_moved_by_a_large_page)
+{
+	move_whole(_metadata, &self->s, self->p, MEGA2);
+}
+
+TEST_F(split, all_moved_by_a_page)
+{
+	move_whole(_metadata, &self->s, self->p, PAGE);
+}
+
+/* The parent's stays where it is; what the child moves is its own. */
+TEST_F(split, child_moves_all)
+{
+	pid_t child = fork();
+	int status;
+
+	ASSERT_LE(0, child);
+	if (!child) {
+		move_whole(_metadata, &self->s, self->p, 0);
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(KSFT_PASS, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 	EXPECT_ENDS();
 }
 

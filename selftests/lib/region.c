@@ -132,31 +132,34 @@ void *bar_map_aligned(int fd, u32 index, size_t len, size_t align)
 
 static __thread sigjmp_buf *recover;
 
-static void on_sigbus(int sig)
+static void on_fault(int sig)
 {
 	if (recover)
-		siglongjmp(*recover, 1);
+		siglongjmp(*recover, sig);
 	/* Not ours: let it kill. */
 	signal(sig, SIG_DFL);
 }
 
-static void catch_sigbus(void)
+static void catch_faults(void)
 {
-	struct sigaction act = { .sa_handler = on_sigbus, .sa_flags = SA_NODEFER };
+	struct sigaction act = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
 
 	sigaction(SIGBUS, &act, NULL);
+	sigaction(SIGSEGV, &act, NULL);
 }
 
 static int access32(volatile u32 *addr, u32 *val, bool write)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	sigjmp_buf buf;
+	int sig;
 
-	pthread_once(&once, catch_sigbus);
+	pthread_once(&once, catch_faults);
 	/* SA_NODEFER leaves the mask alone: there is none to restore, and no system call here. */
-	if (sigsetjmp(buf, 0)) {
+	sig = sigsetjmp(buf, 0);
+	if (sig) {
 		recover = NULL;
-		return -EFAULT;
+		return sig == SIGBUS ? -EFAULT : -ENOMEM;
 	}
 	recover = &buf;
 	if (write)

@@ -150,7 +150,8 @@ static inline void mmio_write64(void *base, u64 off, u64 val)
  * @addr: address of a 32 bit register in a mapping
  * @val: filled in on success
  *
- * Return: 0, or -EFAULT if the access raised SIGBUS. Works in any number of threads at once.
+ * Return: 0; -EFAULT if the access raised SIGBUS; -ENOMEM if nothing is mapped there (SIGSEGV).
+ * Works in any number of threads at once.
  */
 int mmio_peek32(void *addr, u32 *val);
 
@@ -159,7 +160,7 @@ int mmio_peek32(void *addr, u32 *val);
  * @addr: address of a 32 bit register in a mapping
  * @val: the value
  *
- * Return: 0, or -EFAULT if the access raised SIGBUS.
+ * Return: as mmio_peek32().
  */
 int mmio_poke32(void *addr, u32 val);
 
