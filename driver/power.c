@@ -63,7 +63,7 @@ int vfio_pci_set_power_state(struct vfio_pci_device *vpd, pci_power_t state)
 	if (!ret && forgets && vfio_pci_asleep(was) && state == PCI_D0)
 		pci_restore_state(pdev);
 	/* With the configuration came the INTx mask of then. */
-	if (state == PCI_D0)
+	if (state == PCI_D0 && vpd->hw == VFIO_PCI_LIVE)
 		vfio_pci_intx_disable_changed(vpd);
 	vfio_pci_decode_update(vpd);
 	return ret;

@@ -47,7 +47,7 @@ static int vfio_pci_rom_load(struct vfio_pci_device *vpd)
 	guard(vfio_pci_hw)(vpd);
 	if (vpd->rom)
 		return 0;
-	if (vpd->suspended)
+	if (vpd->suspended || vpd->frozen || vfio_pci_asleep(pdev->current_state))
 		return -EIO;
 
 	if (pci_resource_start(pdev, PCI_ROM_RESOURCE)) {
@@ -95,8 +95,11 @@ static int vfio_pci_rom_info(struct vfio_pci_device *vpd, unsigned int index,
 	if (!len)
 		return 0;
 	ret = vfio_pci_rom_load(vpd);
-	if (ret)
-		return ret == -ENODEV ? 0 : ret;
+	if (ret == -ENODEV)
+		return 0;
+	/* Asleep, it is not known to have an image, but it has a ROM. */
+	if (ret && ret != -EIO)
+		return ret;
 	info->size = len;
 	info->flags = VFIO_REGION_INFO_FLAG_READ;
 	return 0;
@@ -114,7 +117,7 @@ static ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpd, unsigned int index
 		return -EINVAL;
 	ret = vfio_pci_rom_load(vpd);
 	if (ret)
-		return -ENOMEM;
+		return ret == -ENODEV ? -ENOMEM : ret;
 	if (pci_resource_start(vpd->pdev, PCI_ROM_RESOURCE)) {
 		if (!vfio_pci_decode_enter(vpd, &srcu))
 			return -EIO;

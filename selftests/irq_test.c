@@ -763,6 +763,9 @@ TEST(edu_interrupts_after_dma)
 /* igb: ten vectors, each at will. */
 #define IGB_VECTORS 10
 
+#define PM_D0 0
+#define PM_D3HOT 3
+
 FIXTURE(msix)
 {
 	struct session s;
@@ -826,6 +829,55 @@ TEST_F(msix, grows)
 		EXPECT_EQ(1, event_wait(self->efd[i]));
 		igb_msix_raise(self->bar, 1u << 3);
 		EXPECT_EQ(1, event_wait(self->efd[3]));
+	}
+}
+
+static int set_power_state(int fd, u32 state)
+{
+	int pos = config_cap(fd, PCI_CAP_ID_PM);
+
+	return pos < 0 ? pos : config_update(fd, pos + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK,
+					     state);
+}
+
+static bool asleep(int fd)
+{
+	return (config_read(fd, config_cap(fd, PCI_CAP_ID_PM) + PCI_PM_CTRL, 2) &
+		PCI_PM_CTRL_STATE_MASK) == PM_D3HOT;
+}
+
+/* As by a VMM whose guest dies with the device asleep */
+TEST_F(msix, off_in_d3hot)
+{
+	ASSERT_EQ(0, irq_eventfds(self->s.fd, MSIX, 0, self->efd, IGB_VECTORS));
+	ASSERT_EQ(0, set_power_state(self->s.fd, PM_D3HOT));
+	ASSERT_EQ(0, irq_disable(self->s.fd, MSIX));
+	EXPECT_TRUE(asleep(self->s.fd));
+	ASSERT_EQ(0, set_power_state(self->s.fd, PM_D0));
+	ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 1, self->efd[1]));
+	igb_msix_setup(self->bar);
+	igb_msix_raise(self->bar, 1u << 1);
+	EXPECT_EQ(1, event_wait(self->efd[1]));
+}
+
+TEST_F(msix, changed_in_d3hot)
+{
+	int i, j;
+
+	ASSERT_EQ(0, irq_eventfds(self->s.fd, MSIX, 0, self->efd, IGB_VECTORS));
+	ASSERT_EQ(0, set_power_state(self->s.fd, PM_D3HOT));
+	/* Vector 1 with the eventfd of 0, and the other way around */
+	ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 0, -1));
+	ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 1, self->efd[0]));
+	ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 0, self->efd[1]));
+	EXPECT_TRUE(asleep(self->s.fd));
+	ASSERT_EQ(0, set_power_state(self->s.fd, PM_D0));
+	igb_msix_setup(self->bar);
+	for (i = 0; i < IGB_VECTORS; i++) {
+		igb_msix_raise(self->bar, 1u << i);
+		ASSERT_EQ(1, event_wait(self->efd[i < 2 ? !i : i]));
+		for (j = 0; j < IGB_VECTORS; j++)
+			EXPECT_EQ(0, event_take(self->efd[j]));
 	}
 }
 

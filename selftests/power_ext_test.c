@@ -85,6 +85,47 @@ TEST_F(power, stays_awake_for_a_while)
 	EXPECT_TRUE(power_sleeps(self->bdf));
 }
 
+/* In-tree, its size is 0 then, and reading it ENOMEM. */
+TEST_F(power, rom_in_d3hot)
+{
+	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
+	u64 start, size, flags;
+	struct vfio_region_info info;
+	u8 byte;
+
+	ASSERT_EQ(0, sysfs_resource(self->bdf, 6, &start, &size, &flags));
+	if (!size || pos < 0)
+		SKIP(return, "no ROM, or no power management");
+	ASSERT_EQ(0, config_update(self->s.fd, pos + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, 3));
+	ASSERT_EQ(0, region_info(self->s.fd, VFIO_PCI_ROM_REGION_INDEX, &info));
+	EXPECT_EQ(size, info.size);
+	EXPECT_EQ(-EIO, region_pread(self->s.fd, VFIO_PCI_ROM_REGION_INDEX, 0, &byte, 1));
+}
+
+/* In-tree, messages are turned on in D0 only. */
+TEST_F(power, messages_in_d3hot)
+{
+	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
+	int efd = event_new(), type;
+	struct vfio_irq_info info;
+
+	if (pos < 0)
+		SKIP(return, "no power management");
+	ASSERT_EQ(0, config_update(self->s.fd, pos + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, 3));
+	for (type = VFIO_PCI_MSI_IRQ_INDEX; type <= VFIO_PCI_MSIX_IRQ_INDEX; type++) {
+		ASSERT_EQ(0, irq_info(self->s.fd, type, &info));
+		if (!info.count)
+			continue;
+		ASSERT_EQ(0, irq_eventfd(self->s.fd, type, 0, efd));
+		ASSERT_EQ(0, irq_loopback(self->s.fd, type, 0, 1));
+		EXPECT_EQ(1, event_take(efd));
+		ASSERT_EQ(0, irq_disable(self->s.fd, type));
+		EXPECT_EQ(3, config_read(self->s.fd, pos + PCI_PM_CTRL, 2) &
+			     PCI_PM_CTRL_STATE_MASK);
+	}
+	close(efd);
+}
+
 TEST_F(power, taken_away_asleep)
 {
 	int efd = event_new(), i;

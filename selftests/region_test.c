@@ -353,6 +353,25 @@ TEST_F(region, rom)
 	EXPECT_EQ(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
 }
 
+/* Its first reader comes while the function sleeps. */
+TEST_F(region, rom_in_d3hot)
+{
+	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
+	struct vfio_region_info info;
+	u8 first[2];
+
+	if (!self->res[6].size || pos < 0)
+		SKIP(return, "no ROM, or no power management");
+	ASSERT_EQ(0, config_update(self->s.fd, pos + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, 3));
+	EXPECT_GT(0, region_pread(self->s.fd, ROM, 0, first, 2));
+	ASSERT_EQ(0, config_update(self->s.fd, pos + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, 0));
+	ASSERT_EQ(0, region_info(self->s.fd, ROM, &info));
+	EXPECT_EQ(self->res[6].size, info.size);
+	ASSERT_EQ(2, region_pread(self->s.fd, ROM, 0, first, 2));
+	EXPECT_EQ(0x55, first[0]);
+	EXPECT_EQ(0xaa, first[1]);
+}
+
 /* ivshmem's BAR 2 is memory, so that every width and length can be tried. */
 FIXTURE(memory)
 {

@@ -157,13 +157,37 @@ static int vfio_pci_set_irqs_locked(struct vfio_pci_device *vpd, const struct vf
 	return ret;
 }
 
+static int vfio_pci_set_irqs_in_d0(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
+				   const struct vfio_irq_set *set, vfio_pci_set_irq_fn fn)
+{
+	if (vpd->suspended)
+		return vfio_err(cmd->file, -EIO, "another thread has put the function to sleep");
+	if (vpd->frozen)
+		return vfio_err(cmd->file, -EAGAIN, "the function recovers from an error");
+	if (vfio_pci_asleep(vpd->pdev->current_state))
+		return vfio_err(cmd->file, -EIO, "the function does not wake up");
+	return vfio_pci_set_irqs_locked(vpd, cmd, set, fn);
+}
+
+/* Messages are set up in D0 only, for MSI-X in a BAR: one that its user lets sleep is woken up. */
 static int vfio_pci_set_irqs_awake(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 				   const struct vfio_irq_set *set, vfio_pci_set_irq_fn fn)
 {
-	guard(vfio_pci_hw)(vpd);
-	if (vpd->suspended)
-		return vfio_err(cmd->file, -EIO, "another thread has put the function to sleep");
-	return vfio_pci_set_irqs_locked(vpd, cmd, set, fn);
+	pci_power_t state;
+	int ret;
+
+	scoped_guard(vfio_pci_hw, vpd) {
+		if (vpd->suspended || !vfio_pci_asleep(vpd->pdev->current_state))
+			return vfio_pci_set_irqs_in_d0(vpd, cmd, set, fn);
+	}
+	guard(vfio_pci_user)(vpd);
+	state = vpd->pdev->current_state;
+	if (!vpd->suspended && !vpd->frozen)
+		vfio_pci_set_power_state(vpd, PCI_D0);
+	ret = vfio_pci_set_irqs_in_d0(vpd, cmd, set, fn);
+	if (!vpd->suspended && !vpd->frozen)
+		vfio_pci_set_power_state(vpd, state);
+	return ret;
 }
 
 static int vfio_pci_set_irqs_mapped(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
