@@ -43,8 +43,10 @@ static int vfio_pci_settle(struct vfio_device *vdev, struct vfio_file *file)
 	/* If the worker has not begun yet, it need not. */
 	cancel_delayed_work_sync(&vpd->reset_work);
 	ret = vfio_pci_wake(vdev);
-	if (ret)
+	if (ret) {
+		queue_delayed_work(vfio_pci_wq, &vpd->reset_work, 0);
 		return vfio_err(file, ret, "the function does not wake up");
+	}
 	ret = vfio_pci_make_clean(vpd);
 	vfio_pci_rest(vdev);
 	vfio_pci_settle_group(vpd);

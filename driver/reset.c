@@ -188,13 +188,14 @@ void vfio_pci_make_clean_locked(struct vfio_pci_device *vpd)
 {
 	int ret = -ENODEV;
 
-	if (vpd->clean)
-		return;
-	/* If it has been pulled out, something else may be in its slot. */
-	if (pci_device_is_present(vpd->pdev))
-		ret = pci_reset_function_locked(vpd->pdev);
-	trace_vfio_pci_reset(vpd->pdev, "driver", ret);
-	vfio_pci_reset_finish(vpd, !ret);
+	if (!vpd->clean) {
+		/* If it has been pulled out, something else may be in its slot. */
+		if (pci_device_is_present(vpd->pdev))
+			ret = pci_reset_function_locked(vpd->pdev);
+		trace_vfio_pci_reset(vpd->pdev, "driver", ret);
+		vfio_pci_reset_finish(vpd, !ret);
+	}
+	/* What a hot reset has cleaned was left to the worker to release. */
 	vfio_device_release_dma(&vpd->vdev);
 }
 
