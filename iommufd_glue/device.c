@@ -40,6 +40,7 @@ static void vfio_device_release(struct device *dev)
 	cleanup_srcu_struct(&vdev->gate);
 	mutex_destroy(&vdev->lock);
 	xa_destroy(&vdev->pasids);
+	put_device(dev->parent);
 	kvfree(vdev);
 }
 
@@ -77,7 +78,8 @@ struct vfio_device *vfio_device_alloc(struct device *parent, size_t size,
 	device_initialize(&vdev->device);
 	vdev->device.devt = MKDEV(MAJOR(vfio_devt), ret);
 	vdev->device.class = &vfio_class;
-	vdev->device.parent = parent;
+	/* The driver core's reference ends with the node; trace events name the parent later. */
+	vdev->device.parent = get_device(parent);
 	vdev->device.release = vfio_device_release;
 	cdev_init(&vdev->cdev, &vfio_file_fops);
 	vdev->cdev.owner = THIS_MODULE;
