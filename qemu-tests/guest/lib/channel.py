@@ -5,7 +5,7 @@ import json
 import select
 import time
 
-from lib.tap import Failure
+from lib.tap import PATIENCE, Failure
 
 
 class Channel:
@@ -62,28 +62,28 @@ class Qmp:
         self.events.append(message)
         return None
 
-    def greet(self, timeout):
+    def greet(self):
         """Wait for QEMU to be there."""
-        self._receive(time.monotonic() + timeout, "QEMU")
+        self._receive(time.monotonic() + PATIENCE, "QEMU")
         self.command("qmp_capabilities")
 
-    def command(self, name, timeout=60, **arguments):
+    def command(self, name, **arguments):
         request = {"execute": name}
         if arguments:
             request["arguments"] = {key.replace("_", "-"): value
                                     for key, value in arguments.items()}
         self.channel.send(json.dumps(request))
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + PATIENCE
         while not (answer := self._receive(deadline, f"the answer to {name}")):
             pass
         if "error" in answer:
             raise Failure(f'QMP {name}: {answer["error"]["desc"]}')
         return answer["return"]
 
-    def wait_event(self, name, timeout=60, **data):
+    def wait_event(self, name, **data):
         """Wait for an event that holds @data, and return all that it holds. Events of
         before this call count, but each only once."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + PATIENCE
         while True:
             for event in self.events:
                 holds = event.get("data", {})

@@ -14,7 +14,7 @@ from pathlib import Path
 from lib import initramfs
 from lib.channel import Channel, Qmp
 from lib.pci_config import PciConfig
-from lib.tap import Failure, check_equal
+from lib.tap import PATIENCE, Failure, check_equal
 
 HERE = Path(__file__).resolve().parent.parent
 SHARE = Path("/share")
@@ -49,9 +49,6 @@ else:
     IOMMU_BUS = "pcie.0"
     # Guests have no guests of their own, and the less TCG has to model, the better.
     KVM = ["modprobe", "kvm-amd", "nested=0", "vgif=0", "vls=0"]
-
-BOOT_TIMEOUT = 180
-COMMAND_TIMEOUT = 120
 
 # The kernel has met a fault; it will do nothing more of use.
 CRASH = re.compile(r"^.*(Kernel panic|BUG:|Oops:|WARNING:|rcu: INFO|KVM internal error).*$", re.MULTILINE)
@@ -165,12 +162,12 @@ class Guest:
     def wait_boot(self):
         """Wait until it takes commands, and return how long that took since the start."""
         if not self.boot_id:
-            self.qmp.greet(BOOT_TIMEOUT)
+            self.qmp.greet()
         if self.state:
             self.qmp.command("migrate-incoming", uri=f"file:{self.state}")
             self.qmp.wait_event("RESUME")
             return time.monotonic() - self.started
-        deadline = time.monotonic() + BOOT_TIMEOUT
+        deadline = time.monotonic() + PATIENCE
         while True:
             # Answers of before a reset may come first.
             word, _, boot_id = self.port.receive(deadline, "the guest to boot"
@@ -203,13 +200,13 @@ class Guest:
 
     def power_off(self):
         self._request("poweroff -f")
-        check_equal("exit status of QEMU", self.process.wait(BOOT_TIMEOUT), 0)
+        check_equal("exit status of QEMU", self.process.wait(PATIENCE), 0)
         self.close()
 
     def kill(self):
         """End it without letting it do anything about it."""
         self.process.kill()
-        self.process.wait(BOOT_TIMEOUT)
+        self.process.wait(PATIENCE)
         self.close()
 
     def close(self):
@@ -225,11 +222,11 @@ class Guest:
         self.sequence += 1
         self.port.send(f"{self.sequence} {base64.b64encode(script.encode()).decode()}")
 
-    def run(self, script, timeout=COMMAND_TIMEOUT):
+    def run(self, script):
         """Run a shell script, and return what it prints. Its first command that fails
         ends it, and makes this fail."""
         self._request(script)
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + PATIENCE
         while True:
             answer = self.port.receive(deadline, f"the end of: {script}").split(" ", 2)
             if answer[0] == "ready":
@@ -254,8 +251,8 @@ class Guest:
         self.qmp.command("device_del", id=f"device{number}")
         self.wait_unplugged(number)
 
-    def wait_unplugged(self, number, timeout=60):
-        self.qmp.wait_event("DEVICE_DELETED", timeout, device=f"device{number}")
+    def wait_unplugged(self, number):
+        self.qmp.wait_event("DEVICE_DELETED", device=f"device{number}")
 
 
 def warm_guest():

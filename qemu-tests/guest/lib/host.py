@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lib.pci_config import PciConfig
-from lib.tap import Failure, check_equal
+from lib.tap import PATIENCE, Failure, check_equal
 
 PCI = Path("/sys/bus/pci")
 DRIVER = "vfio-pci"
@@ -17,9 +17,9 @@ DRIVER = "vfio-pci"
 NODE_MODULES = {"vfio_pci", "vfio_iommufd"}
 
 
-def wait_until(condition, timeout, what):
+def wait_until(condition, what):
     """For what no event tells. Returns the first value of condition() that is true."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + PATIENCE
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise Failure(f"timeout, waiting for {what}")
@@ -74,7 +74,7 @@ class Device:
     def assign(self):
         """Make it ready for a guest."""
         self.give_to(DRIVER)
-        wait_until(self.node.exists, 10, f"{self.node}")
+        wait_until(self.node.exists, f"{self.node}")
 
     def interrupts(self):
         """How many interrupts the host has taken for its user, and on how many lines.
@@ -164,7 +164,7 @@ def check_clean():
     """Check that the last guest left nothing behind. What the kernel leaves to a worker
     may take a moment."""
     try:
-        wait_until(lambda: not leftovers(), 5, "clean-up")
+        wait_until(lambda: not leftovers(), "clean-up")
     except Failure as failure:
         if found := leftovers():
             raise Failure("\n".join(["left behind:", *found])) from failure
@@ -194,9 +194,13 @@ def reload_driver():
 
 
 @contextmanager
-def release_grace(milliseconds):
-    """Let our driver wait that long, and no longer, for users who are to let go."""
+def release_grace(milliseconds=-1):
+    """Let our driver wait that long for users who are to let go, before it takes the device away.
+    By default it does not, as the kernel's never does."""
     parameter = Path("/sys/module/vfio_iommufd/parameters/release_grace_ms")
+    if not parameter.exists():
+        yield
+        return
     before = parameter.read_text()
     parameter.write_text(str(milliseconds))
     try:

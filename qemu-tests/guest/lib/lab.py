@@ -30,6 +30,10 @@ IMAGE_SIZE = 64 << 20
 DOWNLOAD_SIZE = 1 << 20
 SHMEM_SIZE = 1 << 20
 
+# Seconds for all that is done in a machine. Each wait has an end of its own (PATIENCE); this is for
+# a machine that cannot even tell that.
+TIMEOUT = 7200
+
 
 class Lab:
     """A folder that L1 sees as /share, and the machine."""
@@ -81,7 +85,7 @@ class Lab:
         """Start the machine, with more @options for vm, to run one of our programs in
         it, whose exit status is returned."""
         command = ["setpriv", "--pdeathsig", "TERM", QEMU_TESTS / "vm", *self.machine, *options,
-                   "--share", self.folder.name, *self._devices(), "--", "python3",
+                   "--timeout", str(TIMEOUT), "--share", self.folder.name, *self._devices(), "--", "python3",
                    program.resolve().relative_to(TOP), "--inside", *arguments]
         # pylint: disable-next=consider-using-with
         self.vm = subprocess.Popen(command)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lib.channel import Qmp
 from lib.host import wait_until
-from lib.tap import Failure
+from lib.tap import PATIENCE, Failure
 
 PORT = "/dev/virtio-ports/qmp"
 SLOTS = Path("/sys/bus/pci/slots")
@@ -72,7 +72,7 @@ class Drive:
 
     def wait_gone(self):
         self.qmp.wait_event("DEVICE_DELETED", device=f"dev{self.number}")
-        wait_until(lambda: not self.device.path.exists(), 60, f"{self.device.address} to go")
+        wait_until(lambda: not self.device.path.exists(), f"{self.device.address} to go")
 
     def push_button(self):
         """As somebody does who wants to take it out, and waits for the lamp."""
@@ -89,7 +89,7 @@ class Drive:
 
     def put_back(self):
         """In the slot that it was in. Its medium has stayed."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 self.qmp.command("device_add", driver="nvme", id=f"dev{self.number}",
@@ -100,7 +100,7 @@ class Drive:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
-        wait_until(self.device.path.exists, 60, f"{self.device.address}")
+        wait_until(self.device.path.exists, f"{self.device.address}")
 
     def close(self):
         self.qmp.close()

@@ -6,7 +6,7 @@ import struct
 
 from lib.guest import SHARE
 from lib.host import interrupt_counts
-from lib.tap import check, check_equal
+from lib.tap import PATIENCE, check, check_equal
 
 IDS = "8086:10c9"
 GATEWAY = "10.0.2.2"
@@ -21,11 +21,10 @@ CAPTURE = SHARE / "packets.pcap"
 
 def configure(guest):
     """Bring the interface up, and return the address that DHCP gives it."""
-    guest.run("n=0; until [ -e /sys/class/net/eth0 ]; do "
-              "[ $((n += 1)) -lt 1000 ]; usleep 20000; done")
     return guest.run("""
+        until [ -e /sys/class/net/eth0 ]; do usleep 20000; done
         ip link set eth0 up
-        udhcpc -i eth0 -f -n -q -t 30 -T 1 -s /bin/udhcpc.script >/dev/null 2>&1
+        udhcpc -i eth0 -f -q -t 1000 -T 1 -s /bin/udhcpc.script >/dev/null 2>&1
         ip -4 -o addr show dev eth0 | awk '{ print $4 }' """).split("/")[0]
 
 
@@ -44,7 +43,7 @@ def interrupts(guest):
 
 
 def ping(guest, count):
-    guest.run(f"ping -c {count} -i 0.1 -W 5 {GATEWAY}")
+    guest.run(f"ping -c {count} -i 0.1 -W {PATIENCE} {GATEWAY}")
 
 
 def download(guest):

@@ -17,15 +17,13 @@ def _folder(guest, ids):
     """The device's folder in the guest's sysfs, as soon as it is there."""
     vendor, device = ids.split(":")
     return guest.run(f"""
-        n=0
-        while [ $((n += 1)) -lt 1000 ]; do
+        while :; do
             for folder in /sys/bus/pci/devices/*; do
                 [ "$(cat $folder/vendor) $(cat $folder/device)" = "0x{vendor} 0x{device}" ] &&
                     echo $folder && exit
             done
             usleep 20000
-        done
-        exit 1""")
+        done""")
 
 
 def bar_address(guest):

@@ -5,6 +5,11 @@ import time
 import traceback
 
 
+# Seconds after which what is awaited will not come any more. All waits are for something that
+# happens, and end when it does, so this only has to be longer than the busiest machine needs.
+PATIENCE = 300
+
+
 class Failure(Exception):
     """Something is not as it must be; the text says what."""
 

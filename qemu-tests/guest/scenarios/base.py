@@ -5,7 +5,7 @@ import threading
 
 from lib.guest import Guest, warm_guest
 from lib.host import Device, check_clean, iommu_faults, wait_until
-from lib.tap import Scenario, check, check_equal
+from lib.tap import PATIENCE, Scenario, check, check_equal
 
 
 class GuestScenario(Scenario):
@@ -40,7 +40,7 @@ class GuestScenario(Scenario):
     def wait_busy(device):
         """Wait until some more I/O is done."""
         before, _ = device.interrupts()
-        wait_until(lambda: device.interrupts()[0] > before + 20, 60,
+        wait_until(lambda: device.interrupts()[0] > before + 20,
                    f"interrupts of {device.address}")
 
     @staticmethod
@@ -51,9 +51,9 @@ class GuestScenario(Scenario):
         return thread
 
     @staticmethod
-    def wait_unbound(device, thread, timeout):
-        thread.join(timeout)
-        check(not thread.is_alive(), f"unbinding has not ended after {timeout} s")
+    def wait_unbound(device, thread):
+        thread.join(PATIENCE)
+        check(not thread.is_alive(), f"unbinding has not ended after {PATIENCE} s")
         check_equal("driver", device.driver, None)
 
     def check_off(self):

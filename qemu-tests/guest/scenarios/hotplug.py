@@ -2,7 +2,7 @@
 """Devices that come and go while the guest runs, by QEMU's will and by the host's."""
 
 from lib import drive
-from lib.host import check_clean
+from lib.host import check_clean, release_grace
 from lib.tap import check_equal, step
 from scenarios.base import GuestScenario
 
@@ -47,9 +47,10 @@ class Hotplug(GuestScenario):
         device = self.devices[0]
         drive.start_endless_writes(self.guest, 32 * drive.MIB, drive.MIB)
         self.wait_busy(device)
-        unbinding = self.start_unbinding(device)
-        self.guest.wait_unplugged(0)
-        self.wait_unbound(device, unbinding, 30)
+        with release_grace():
+            unbinding = self.start_unbinding(device)
+            self.guest.wait_unplugged(0)
+            self.wait_unbound(device, unbinding)
         self.check_gone()
 
     @step("the host's own driver takes it, and reads what the guest has written")

@@ -59,7 +59,7 @@ class Kill(GuestScenario):
         self.guest.process.send_signal(signal.SIGSTOP)
         with release_grace(500):
             unbinding = self.start_unbinding(self.devices[0])
-            self.wait_unbound(self.devices[0], unbinding, 30)
+            self.wait_unbound(self.devices[0], unbinding)
         self.guest.kill()
         self.check_off()
 

@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 
 from lib import nic
-from lib.host import DRIVER, Device, wait_until
-from lib.tap import check, check_equal, step
+from lib.host import DRIVER, Device, release_grace, wait_until
+from lib.tap import PATIENCE, check, check_equal, step
 from scenarios.base import GuestScenario
 
 VF_IDS = "8086:10ca"
@@ -34,7 +34,7 @@ class Sriov(GuestScenario):
     def check_host_nic(self):
         """The host's own NIC has not suffered."""
         check_equal("driver", self.pf.driver, "igb")
-        wait_until(lambda: (self.link / "carrier").read_text().strip() == "1", 10,
+        wait_until(lambda: (self.link / "carrier").read_text().strip() == "1",
                    "the link of the host's NIC")
 
     @step("the host's driver has the NIC, and makes a VF, which a guest boots with")
@@ -75,10 +75,11 @@ class Sriov(GuestScenario):
     @step("the host removes the VF under the guest: QEMU lets go")
     def remove(self):
         thread = threading.Thread(target=self.set_vfs, args=(0,), daemon=True)
-        thread.start()
-        self.guest.wait_unplugged(0)
-        thread.join(30)
-        check(not thread.is_alive(), "removing the VF has not ended after 30 s")
+        with release_grace():
+            thread.start()
+            self.guest.wait_unplugged(0)
+            thread.join(PATIENCE)
+        check(not thread.is_alive(), f"removing the VF has not ended after {PATIENCE} s")
         check(not self.devices[0].path.exists(), "the VF is still there")
         self.guest.check_alive()
         self.check_host_nic()
@@ -105,7 +106,7 @@ class Sriov(GuestScenario):
                 ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-M", "q35",
                  "-object", "iommufd,id=iommufd0", "-device",
                  f"vfio-pci,host={device.address},iommufd=iommufd0{token}"],
-                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60,
+                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=PATIENCE,
                 check=False)
             check_equal("exit status of QEMU", done.returncode, 1)
             check(re.search("error bind device.*Permission denied", done.stderr), done.stderr)
