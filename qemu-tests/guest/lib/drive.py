@@ -4,6 +4,7 @@
 import hashlib
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from lib.guest import SHARE
 from lib.host import interrupt_counts, wait_until
@@ -104,14 +105,22 @@ def check_interrupts(transfer):
         check(count > 0, f"no interrupts for {name} in {transfer.requests} requests")
 
 
+def _disk_on_host(device):
+    """What programs of the host open, once it is there: a moment after its folder in sysfs."""
+    nodes = [Path("/dev") / path.name for path in device.path.glob("nvme/nvme*/nvme*n1")]
+    return next((node for node in nodes if node.is_block_device()), None)
+
+
 def check_on_host(device, offset, transfer):
-    """Give the drive to the host's own driver, and check that it finds what was written."""
+    """Lend the drive to the host's own driver, and check that it finds what was written."""
     subprocess.run(["modprobe", "nvme"], check=True)
     device.give_to("nvme")
-    disk = wait_until(lambda: list(device.path.glob("nvme/nvme*/nvme*n1")),
-                      "the host to find the drive")[0].name
-    with open(f"/dev/{disk}", "rb") as file:
+    disk = wait_until(lambda: _disk_on_host(device), "the host to find the drive")
+    with open(disk, "rb") as file:
         file.seek(offset)
         data = file.read(transfer.size)
     check_equal("SHA-256 of what the host reads", hashlib.sha256(data).hexdigest(),
                 transfer.sha256)
+    # Loaded, it would race for drives that are plugged in later.
+    device.unbind()
+    subprocess.run(["modprobe", "-r", "nvme"], check=True)

@@ -55,8 +55,9 @@ class Device:
 
     @property
     def node(self):
-        """What user space opens."""
-        return Path("/dev/vfio/devices") / next((self.path / "vfio-dev").iterdir()).name
+        """What user space opens, once it is there."""
+        nodes = [Path("/dev/vfio/devices") / entry.name for entry in self.path.glob("vfio-dev/*")]
+        return next((node for node in nodes if node.exists()), None)
 
     def unbind(self):
         (self.path / "driver" / "unbind").write_text(self.address)
@@ -69,12 +70,13 @@ class Device:
             self.unbind()
         (self.path / "driver_override").write_text(driver)
         (PCI / "drivers_probe").write_text(self.address)
-        check_equal(f"driver of {self.address}", self.driver, driver)
+        # Of what was just plugged in, a folder is there before drivers are let near it.
+        wait_until(lambda: self.driver == driver, f"{self.address} to be taken by {driver}")
 
     def assign(self):
         """Make it ready for a guest."""
         self.give_to(DRIVER)
-        wait_until(self.node.exists, f"{self.node}")
+        wait_until(lambda: self.node, f"the device node of {self.address}")
 
     def interrupts(self):
         """How many interrupts the host has taken for its user, and on how many lines.
