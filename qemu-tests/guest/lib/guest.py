@@ -25,13 +25,14 @@ MODULES = ("nvme", "igb", "igbvf")
 # With its registers in I/O space, so that it works whatever L1 makes of emulated MMIO.
 PORT = "virtio-serial-pci,disable-legacy=off,disable-modern=on"
 
-# QEMU's command for a guest of L1's architecture, and words for its kernel.
+# What L1's kernel was told that guests' are told, too: qemu-tests/vm says why.
+WORDS = {"console", "pcie_port_pm", "rcupdate.rcu_cpu_stall_timeout", "tsc", "watchdog_thresh"}
+
+# QEMU's command for a guest of L1's architecture.
 if platform.machine() == "aarch64":
     MACHINE = ["qemu-system-aarch64", "-M", "virt,gic-version=3,its=on", "-accel", "kvm",
                "-cpu", "host", "-m", "512M", "-bios", "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
                "-kernel", str(KERNEL / "Image")]
-    # QEMU's ports do not wake up when something is plugged in.
-    WORDS = "console=ttyAMA0 pcie_port_pm=off"
     # Its own, for what is on a root bus of its own.
     IOMMU = ["-device", "pxb-pcie,id=pcie.1,bus_nr=8,bus=pcie.0",
              "-device", "arm-smmuv3,primary-bus=pcie.1,id=smmuv3.1,accel=on,ats=off,ril=off"]
@@ -40,8 +41,6 @@ if platform.machine() == "aarch64":
 else:
     MACHINE = ["qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", "max,-svm",
                "-m", "256M", "-kernel", str(KERNEL / "bzImage")]
-    # Why without tsc's watchdog, qemu-tests/vm says.
-    WORDS = "console=ttyS0 tsc=nowatchdog"
     # KVM's own interrupt controllers, which are there, remap nothing.
     IOMMU = ["-device",
              "intel-iommu,caching-mode=on,scalable-mode=on,fsts=on,svm=on,"
@@ -52,6 +51,12 @@ else:
 
 # The kernel has met a fault; it will do nothing more of use.
 CRASH = re.compile(r"^.*(Kernel panic|BUG:|Oops:|WARNING:|rcu: INFO|KVM internal error).*$", re.MULTILINE)
+
+
+def common_words():
+    """Words for the kernel of every guest."""
+    words = Path("/proc/cmdline").read_text().split()
+    return " ".join(word for word in words if word.partition("=")[0] in WORDS)
 
 
 class Guest:
@@ -80,7 +85,7 @@ class Guest:
         arguments = [
             "setpriv", "--pdeathsig", "KILL",
             *MACHINE, "-nodefaults", "-no-user-config", "-display", "none", "-smp", str(cpus),
-            "-initrd", str(self._initramfs()), "-append", f"{WORDS} quiet {words}",
+            "-initrd", str(self._initramfs()), "-append", f"{common_words()} quiet {words}",
             "-serial", f"file:{self.console_file}",
             "-chardev", f"socket,id=qmp,fd={qmp_qemu.fileno()}",
             "-object", "monitor-qmp,id=qmp,chardev=qmp",
