@@ -31,8 +31,9 @@ WORDS = {"console", "pcie_port_pm", "rcupdate.rcu_cpu_stall_timeout", "tsc", "wa
 # QEMU's command for a guest of L1's architecture.
 if platform.machine() == "aarch64":
     MACHINE = ["qemu-system-aarch64", "-M", "virt,gic-version=3,its=on", "-accel", "kvm",
-               "-cpu", "host", "-m", "512M", "-bios", "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
+               "-cpu", "host", "-bios", "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
                "-kernel", str(KERNEL / "Image")]
+    MEMORY_MIB = 512
     # Its own, for what is on a root bus of its own.
     IOMMU = ["-device", "pxb-pcie,id=pcie.1,bus_nr=8,bus=pcie.0",
              "-device", "arm-smmuv3,primary-bus=pcie.1,id=smmuv3.1,accel=on,ats=off,ril=off"]
@@ -40,7 +41,8 @@ if platform.machine() == "aarch64":
     KVM = None
 else:
     MACHINE = ["qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", "max,-svm",
-               "-m", "256M", "-kernel", str(KERNEL / "bzImage")]
+               "-kernel", str(KERNEL / "bzImage")]
+    MEMORY_MIB = 256
     # KVM's own interrupt controllers, which are there, remap nothing.
     IOMMU = ["-device",
              "intel-iommu,caching-mode=on,scalable-mode=on,fsts=on,svm=on,"
@@ -84,7 +86,8 @@ class Guest:
         port, port_qemu = socket.socketpair()
         arguments = [
             "setpriv", "--pdeathsig", "KILL",
-            *MACHINE, "-nodefaults", "-no-user-config", "-display", "none", "-smp", str(cpus),
+            *MACHINE, "-m", f"{MEMORY_MIB}M", "-smp", str(cpus),
+            "-nodefaults", "-no-user-config", "-display", "none",
             "-initrd", str(self._initramfs()), "-append", f"{common_words()} quiet {words}",
             "-serial", f"file:{self.console_file}",
             "-chardev", f"socket,id=qmp,fd={qmp_qemu.fileno()}",

@@ -5,13 +5,12 @@ import os
 import signal
 
 from lib import drive
-from lib.host import memory_available, release_grace, reload_driver
-from lib.tap import Skip, check, step
+from lib.guest import MEMORY_MIB
+from lib.host import memory_available, release_grace, reload_driver, wait_until
+from lib.tap import Failure, Skip, step
 from scenarios.base import GuestScenario
 
 SIZE = 2 * drive.MIB
-# Less than half of a guest's memory, which a pin that is lost would cost.
-TOLERANCE_MIB = 100
 
 
 class Kill(GuestScenario):
@@ -41,10 +40,21 @@ class Kill(GuestScenario):
         if self.available is None:
             self.available = memory_available()
 
+    def lost(self):
+        """MiB that were there after the first kill."""
+        return self.available - memory_available()
+
     @step("no memory is lost")
     def memory(self):
-        lost = self.available - memory_available()
-        check(lost < TOLERANCE_MIB, f"{lost} MiB less are available than after the first")
+        # That nothing is pinned is already known, to the page. This is for a guest that is not
+        # pinned any more, but that somebody still holds. All of its memory was made for it, to be
+        # pinned, and would be missing for ever. Half of that is far more than all else that comes
+        # and goes here, once caches are empty, and what comes back late is waited for.
+        try:
+            wait_until(lambda: self.lost() < MEMORY_MIB / 2, "memory to come back")
+        except Failure as failure:
+            raise Failure(f"{self.lost()} MiB less are available than after the first"
+                          ) from failure
 
     @step("a guest boots with the drive, works, and ends in peace")
     def after(self):
