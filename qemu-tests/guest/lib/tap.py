@@ -27,11 +27,11 @@ def check_equal(what, got, wanted):
     check(got == wanted, f"{what}: {got}, but should be {wanted}")
 
 
-def step(text, times=1):
-    """Make a scenario's method a step, or several of them, in the order of definition."""
+def step(text, times=1, thorough=None):
+    """Make a scenario's method a step, or so many of them (@thorough: if all is to be tried that
+    can be), in the order of definition."""
     def mark(method):
-        method.steps = [text] if times == 1 else [
-            f"{text} ({number} of {times})" for number in range(1, times + 1)]
+        method.step = (text, times, thorough or times)
         return method
     return mark
 
@@ -40,11 +40,20 @@ class Scenario:
     """Steps are methods marked by @step. After one that failed the others are not run:
     they count as failed, too."""
 
-    @classmethod
-    def steps(cls):
+    def __init__(self, thorough=False):
+        self.thorough = thorough
+
+    def steps(self):
         """All of them: their name, and the method."""
-        return [(f"{cls.name}: {text}", method) for method in vars(cls).values()
-                for text in getattr(method, "steps", ())]
+        found = []
+        for method in vars(type(self)).values():
+            if hasattr(method, "step"):
+                text, times, thorough = method.step
+                times = thorough if self.thorough else times
+                for number in range(1, times + 1):
+                    count = f" ({number} of {times})" if times > 1 else ""
+                    found.append((f"{self.name}: {text}{count}", method))
+        return found
 
     def teardown(self):
         """Called in the end, whatever happened."""
@@ -95,14 +104,13 @@ def _run_step(report, scenario, name, method):
     return True
 
 
-def run(classes, out):
+def run(scenarios, out):
     """Run scenarios, and return if all went well."""
-    report = Report(out, sum(len(cls.steps()) for cls in classes))
-    for cls in classes:
-        scenario = cls()
+    report = Report(out, sum(len(scenario.steps()) for scenario in scenarios))
+    for scenario in scenarios:
         going = True
         try:
-            for name, method in cls.steps():
+            for name, method in scenario.steps():
                 if going:
                     going = _run_step(report, scenario, name, method)
                 else:

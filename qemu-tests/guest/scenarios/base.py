@@ -14,7 +14,8 @@ class GuestScenario(Scenario):
     # Where it is run without being asked for.
     machines = ("x86",)
 
-    def __init__(self):
+    def __init__(self, thorough=False):
+        super().__init__(thorough)
         self.guest = None
         self.devices = []
 

@@ -31,7 +31,7 @@ class Kill(GuestScenario):
         self.guest.power_off()
         self.check_off()
 
-    @step("QEMU is killed during I/O, and nothing is left behind", times=10)
+    @step("QEMU is killed during I/O, and nothing is left behind", times=3, thorough=10)
     def start_and_kill(self):
         self.start_busy_guest()
         self.guest.kill()

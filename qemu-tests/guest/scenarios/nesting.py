@@ -39,10 +39,11 @@ class Nesting(GuestScenario):
         drive.check_image(offset, transfer)
         return transfer
 
-    def write_and_reboot(self, domain):
+    def write_and_read(self, domain, reboot):
         first = self.write(0)
-        self.guest.reboot()
-        self.check_domain(domain)
+        if reboot:
+            self.guest.reboot()
+            self.check_domain(domain)
         self.write(SIZE)
         found = drive.read_data(self.guest, 0, SIZE)
         check_equal("SHA-256 of what the guest reads", found.sha256, first.sha256)
@@ -57,7 +58,7 @@ class Nesting(GuestScenario):
 
     @step("random data that the guest writes is in the image, before and after a reboot")
     def strict(self):
-        self.write_and_reboot("DMA")
+        self.write_and_read("DMA", reboot=True)
 
     @step("data goes over the NIC, both ways, while the drive writes")
     def both(self):
@@ -84,16 +85,17 @@ class Nesting(GuestScenario):
     def off_strict(self):
         self.power_off()
 
-    @step("a guest whose IOMMU forgets translations only now and then does the same")
+    # That a reboot leaves no translation behind was seen above, where most depends on it.
+    @step("a guest whose IOMMU forgets translations only now and then writes and reads, too")
     def lazy(self):
         self.boot_with("iommu.strict=0", "DMA-FQ")
-        self.write_and_reboot("DMA-FQ")
+        self.write_and_read("DMA-FQ", reboot=self.thorough)
         self.power_off()
 
-    @step("a guest whose IOMMU passes everything through does the same")
+    @step("a guest whose IOMMU passes everything through does so as well")
     def passthrough(self):
         self.boot_with("iommu.passthrough=1", "identity")
-        self.write_and_reboot("identity")
+        self.write_and_read("identity", reboot=self.thorough)
         self.power_off()
 
     @step("QEMU is killed while the drive writes, and nothing is left behind")

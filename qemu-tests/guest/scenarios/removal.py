@@ -18,8 +18,8 @@ class Removal(GuestScenario):
     name = "removal"
     wanted = (drive.IDS,)
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, thorough=False):
+        super().__init__(thorough)
         self.drive = None
 
     def busy(self):
