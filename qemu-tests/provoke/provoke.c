@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Make the mistake that the parameter "fault" names, for qemu-tests/vm-test to see that
- * it does not go unnoticed.
+ * Make the mistakes that the parameter "fault" names, one after the other, for
+ * qemu-tests/vm-test to see that none goes unnoticed.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -9,9 +9,10 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-static char *fault = "";
-module_param(fault, charp, 0);
-MODULE_PARM_DESC(fault, "warn, oops, hang, leak, use-after-free, deadlock or atomic");
+static char *fault[8];
+static int number;
+module_param_array(fault, charp, &number, 0);
+MODULE_PARM_DESC(fault, "some of: warn, oops, hang, leak, use-after-free, deadlock, atomic");
 
 static void provoke_warn(void)
 {
@@ -91,17 +92,24 @@ static const struct {
 	{ "atomic", provoke_atomic },
 };
 
-static int __init provoke_init(void)
+static int __init provoke(const char *name)
 {
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(faults); i++) {
-		if (!strcmp(fault, faults[i].name)) {
+	for (int i = 0; i < ARRAY_SIZE(faults); i++) {
+		if (!strcmp(name, faults[i].name)) {
 			faults[i].make();
 			return 0;
 		}
 	}
 	return -EINVAL;
+}
+
+static int __init provoke_init(void)
+{
+	int error = 0;
+
+	for (int i = 0; !error && i < number; i++)
+		error = provoke(fault[i]);
+	return error;
 }
 module_init(provoke_init);
 
