@@ -16,12 +16,15 @@ locked = mkdir -p build && exec 8>$(out).lock && flock 8 &&
 
 in_root := qemu-tests/in-root
 
+# As quiet as this make: inside, nothing is known of it.
+quiet = $(if $(V),V=$(V),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),--silent))
+
 # The kernel's make, on our Kbuild, with output in $(out). The warnings that the
 # pinned compilers know stay the same, so none is let through.
 kbuild = $(locked) \
 	kernel=$$(qemu-tests/kernel $(addprefix --arch ,$(arch:-%=%)) $(1)) && \
 	mkdir -p $(out) && \
-	$(in_root) make -j$$(nproc) --no-print-directory -C /cache/$${kernel\#\#*/}/build \
+	$(in_root) make $(quiet) -j$$(nproc) --no-print-directory -C /cache/$${kernel\#\#*/}/build \
 		M=/src MO=/src/$(out) KUNIT=y W=1e $(cross) $(2) modules
 
 .PHONY: help
