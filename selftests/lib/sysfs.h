@@ -22,6 +22,10 @@ bool driver_is_ours(void);
  * @n: which of them, in the order of the bus
  * @bdf: filled with "DDDD:BB:DD.F"
  *
+ * The environment variable VFIO_TEST_FUNCTIONS can have what there is on the bus, to spare reading
+ * it from sysfs: for each function its address, vendor and device ids, in the order of the bus.
+ * What was unplugged counts as there: it comes back to where it was.
+ *
  * Return: 0 or -ENODEV.
  */
 int sysfs_find(u16 vendor, u16 device, unsigned int n, char bdf[BDF_LEN]);
