@@ -15,187 +15,333 @@
 #include "lib/power.h"
 #include "lib/region.h"
 
+/* A device that is there, with its user */
+struct sleeper {
+	enum test_device dev;
+	const char *bdf;
+	struct session s;
+	struct exercise x;
+	/* Where its power management capability is */
+	int pm;
+	int efd;
+	u8 before[256];
+};
+
+/* The system sleeps with all devices at once: so does each test. */
 FIXTURE(sleep)
 {
-	struct session s;
-	const char *bdf;
-	struct exercise x;
+	struct sleeper all[DEV_COUNT];
+	int count;
 };
 
-FIXTURE_VARIANT(sleep)
-{
-	enum test_device dev;
-};
+#define for_each_sleeper(d, self) \
+	for ((d) = (self)->all; (d) < (self)->all + (self)->count; (d)++)
 
-FIXTURE_ALL_DEVICES(sleep);
+/* After a check: whose it was */
+#define OF(d) TH_LOG("%s", device_name((d)->dev))
 
 FIXTURE_SETUP(sleep)
 {
-	self->s.fd = -1;
-	self->s.iommufd = -1;
+	struct sleeper *d;
+	int dev;
+
 	if (access("/sys/power/pm_test", W_OK))
 		SKIP(return, "this kernel cannot test system sleep");
-	SETUP_SESSION(&self->s, variant->dev);
-	self->bdf = device_bdf(variant->dev);
-	power_no_delay(self->bdf);
+	for (dev = 0; dev < DEV_OF_ALL_KINDS; dev++) {
+		if (!device_bdf(dev))
+			continue;
+		d = &self->all[self->count++];
+		d->dev = dev;
+		d->bdf = device_bdf(dev);
+		d->s = (struct session){ .fd = -1, .iommufd = -1 };
+	}
+	if (!self->count)
+		SKIP(return, "no device in this machine");
+	for_each_sleeper(d, self) {
+		ASSERT_EQ(0, session_open(&d->s, d->bdf))
+			OF(d);
+		power_no_delay(d->bdf);
+	}
 }
 
 FIXTURE_TEARDOWN(sleep)
 {
-	session_close(&self->s);
+	struct sleeper *d;
+
+	for_each_sleeper(d, self)
+		session_close(&d->s);
 }
 
 /* All that the user has set up stands. */
 TEST_F(sleep, in_use)
 {
-	u8 before[256], after[256];
-	u32 bar = config_read(self->s.fd, PCI_BASE_ADDRESS_0, 4) & ~0xf;
+	struct sleeper *d;
+	u8 after[256];
 	int i;
 
-	ASSERT_EQ(0, config_write(self->s.fd, PCI_BASE_ADDRESS_0, 4, bar ^ 0x10000000));
-	ASSERT_EQ(0, config_write(self->s.fd, PCI_INTERRUPT_LINE, 1, 0x5a));
-	ASSERT_EQ(0, config_write(self->s.fd, PCI_CACHE_LINE_SIZE, 1, 0x20));
-	ASSERT_EQ(0, exercise_start(&self->x, variant->dev, &self->s));
-	ASSERT_EQ(0, exercise(&self->x));
-	ASSERT_EQ(256, region_pread(self->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, before, 256));
+	for_each_sleeper(d, self) {
+		u32 bar = config_read(d->s.fd, PCI_BASE_ADDRESS_0, 4) & ~0xf;
+
+		ASSERT_EQ(0, config_write(d->s.fd, PCI_BASE_ADDRESS_0, 4, bar ^ 0x10000000))
+			OF(d);
+		ASSERT_EQ(0, config_write(d->s.fd, PCI_INTERRUPT_LINE, 1, 0x5a))
+			OF(d);
+		ASSERT_EQ(0, config_write(d->s.fd, PCI_CACHE_LINE_SIZE, 1, 0x20))
+			OF(d);
+		ASSERT_EQ(0, exercise_start(&d->x, d->dev, &d->s))
+			OF(d);
+		ASSERT_EQ(0, exercise(&d->x))
+			OF(d);
+		ASSERT_EQ(256, region_pread(d->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, d->before,
+					    256))
+			OF(d);
+	}
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, system_sleep());
-		ASSERT_EQ(256, region_pread(self->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, after,
-					    256));
-		EXPECT_EQ(0, memcmp(before, after, 256));
-		EXPECT_EQ(0, exercise(&self->x));
-		EXPECT_TRUE(power_awake(self->bdf));
+		for_each_sleeper(d, self) {
+			ASSERT_EQ(256, region_pread(d->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, after,
+						    256))
+				OF(d);
+			EXPECT_EQ(0, memcmp(d->before, after, 256))
+				OF(d);
+			EXPECT_EQ(0, exercise(&d->x))
+				OF(d);
+			EXPECT_TRUE(power_awake(d->bdf))
+				OF(d);
+		}
 	}
-	exercise_end(&self->x);
+	for_each_sleeper(d, self)
+		exercise_end(&d->x);
 }
 
 /* What was off, or is another type of interrupt, is so afterwards. */
 TEST_F(sleep, interrupts)
 {
-	int efd = event_new(), i;
+	struct vfio_irq_info info;
+	struct sleeper *d;
+	int i;
 
-	ASSERT_EQ(0, config_master(self->s.fd, true));
-	for (i = VFIO_PCI_INTX_IRQ_INDEX; i <= VFIO_PCI_MSIX_IRQ_INDEX; i++) {
-		struct vfio_irq_info info;
-
-		ASSERT_EQ(0, irq_info(self->s.fd, i, &info));
-		if (!info.count)
-			continue;
-		ASSERT_EQ(0, irq_eventfd(self->s.fd, i, info.count - 1, efd));
-		ASSERT_EQ(0, system_sleep());
-		EXPECT_EQ(0, irq_loopback(self->s.fd, i, info.count - 1, 1));
-		EXPECT_EQ(1, event_take(efd))
-			TH_LOG("interrupt index %d", i);
-		ASSERT_EQ(0, irq_disable(self->s.fd, i));
+	for_each_sleeper(d, self) {
+		d->efd = event_new();
+		ASSERT_EQ(0, config_master(d->s.fd, true))
+			OF(d);
 	}
-	close(efd);
+	for (i = VFIO_PCI_INTX_IRQ_INDEX; i <= VFIO_PCI_MSIX_IRQ_INDEX; i++) {
+		for_each_sleeper(d, self) {
+			ASSERT_EQ(0, irq_info(d->s.fd, i, &info))
+				OF(d);
+			if (info.count)
+				ASSERT_EQ(0, irq_eventfd(d->s.fd, i, info.count - 1, d->efd))
+					OF(d);
+		}
+		ASSERT_EQ(0, system_sleep());
+		for_each_sleeper(d, self) {
+			ASSERT_EQ(0, irq_info(d->s.fd, i, &info))
+				OF(d);
+			if (!info.count)
+				continue;
+			EXPECT_EQ(0, irq_loopback(d->s.fd, i, info.count - 1, 1))
+				OF(d);
+			EXPECT_EQ(1, event_take(d->efd))
+				TH_LOG("%s, interrupt index %d", device_name(d->dev), i);
+			ASSERT_EQ(0, irq_disable(d->s.fd, i))
+				OF(d);
+		}
+	}
+	for_each_sleeper(d, self)
+		close(d->efd);
 }
 
 /* Memory decode stays off, and nobody maps what does not answer. */
 TEST_F(sleep, decode_off)
 {
+	struct sleeper *d;
 	u32 val;
 
-	ASSERT_EQ(0, exercise_start(&self->x, variant->dev, &self->s));
-	ASSERT_EQ(0, config_update(self->s.fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, 0));
+	for_each_sleeper(d, self) {
+		ASSERT_EQ(0, exercise_start(&d->x, d->dev, &d->s))
+			OF(d);
+		ASSERT_EQ(0, config_update(d->s.fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, 0))
+			OF(d);
+	}
 	ASSERT_EQ(0, system_sleep());
-	EXPECT_EQ(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
-	EXPECT_EQ(-EFAULT, mmio_peek32(self->x.bar, &val));
-	ASSERT_EQ(0, config_update(self->s.fd, PCI_COMMAND, 2, 0, PCI_COMMAND_MEMORY));
-	EXPECT_EQ(0, exercise(&self->x));
-	exercise_end(&self->x);
+	for_each_sleeper(d, self) {
+		EXPECT_EQ(0, config_read(d->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY)
+			OF(d);
+		EXPECT_EQ(-EFAULT, mmio_peek32(d->x.bar, &val))
+			OF(d);
+		ASSERT_EQ(0, config_update(d->s.fd, PCI_COMMAND, 2, 0, PCI_COMMAND_MEMORY))
+			OF(d);
+		EXPECT_EQ(0, exercise(&d->x))
+			OF(d);
+		exercise_end(&d->x);
+	}
 }
 
 /* Put to sleep by its user, by the register: it wakes up in D0. */
 TEST_F(sleep, in_d3hot)
 {
-	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
-	u8 before[64], after[64];
+	struct sleeper *d;
+	int asleep = 0;
+	u8 after[64];
 
-	if (pos <= 0)
-		SKIP(return, "no power management");
-	ASSERT_EQ(0, exercise_start(&self->x, variant->dev, &self->s));
-	ASSERT_EQ(64, region_pread(self->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, before, 64));
-	ASSERT_EQ(0, config_update(self->s.fd, pos + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, 3));
+	for_each_sleeper(d, self) {
+		d->pm = config_cap(d->s.fd, PCI_CAP_ID_PM);
+		if (d->pm <= 0)
+			continue;
+		asleep++;
+		ASSERT_EQ(0, exercise_start(&d->x, d->dev, &d->s))
+			OF(d);
+		ASSERT_EQ(64, region_pread(d->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, d->before, 64))
+			OF(d);
+		ASSERT_EQ(0, config_update(d->s.fd, d->pm + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK,
+					   3))
+			OF(d);
+	}
+	if (!asleep)
+		SKIP(return, "no device with power management");
 	ASSERT_EQ(0, system_sleep());
-	EXPECT_EQ(0, config_read(self->s.fd, pos + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK);
-	ASSERT_EQ(64, region_pread(self->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, after, 64));
-	EXPECT_EQ(0, memcmp(before, after, 64));
-	EXPECT_EQ(0, exercise(&self->x));
-	exercise_end(&self->x);
+	for_each_sleeper(d, self) {
+		if (d->pm <= 0)
+			continue;
+		EXPECT_EQ(0, config_read(d->s.fd, d->pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK)
+			OF(d);
+		ASSERT_EQ(64, region_pread(d->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, after, 64))
+			OF(d);
+		EXPECT_EQ(0, memcmp(d->before, after, 64))
+			OF(d);
+		EXPECT_EQ(0, exercise(&d->x))
+			OF(d);
+		exercise_end(&d->x);
+	}
 }
 
 /* Suspended by runtime PM at the time: it need not be woken up for that. */
 TEST_F(sleep, in_low_power)
 {
-	int efd = event_new();
+	struct sleeper *d;
 	u32 val;
 
-	ASSERT_EQ(0, exercise_start(&self->x, variant->dev, &self->s));
-	ASSERT_EQ(0, low_power_entry(self->s.fd));
-	ASSERT_TRUE(power_sleeps(self->bdf));
+	for_each_sleeper(d, self) {
+		d->efd = event_new();
+		ASSERT_EQ(0, exercise_start(&d->x, d->dev, &d->s))
+			OF(d);
+		ASSERT_EQ(0, low_power_entry(d->s.fd))
+			OF(d);
+	}
+	for_each_sleeper(d, self)
+		ASSERT_TRUE(power_sleeps(d->bdf))
+			OF(d);
 	ASSERT_EQ(0, system_sleep());
-	EXPECT_TRUE(power_sleeps(self->bdf));
-	EXPECT_EQ(-EFAULT, mmio_peek32(self->x.bar, &val));
-	ASSERT_EQ(0, low_power_exit(self->s.fd));
-	EXPECT_EQ(0, exercise(&self->x));
+	for_each_sleeper(d, self) {
+		EXPECT_TRUE(power_sleeps(d->bdf))
+			OF(d);
+		EXPECT_EQ(-EFAULT, mmio_peek32(d->x.bar, &val))
+			OF(d);
+		ASSERT_EQ(0, low_power_exit(d->s.fd))
+			OF(d);
+		EXPECT_EQ(0, exercise(&d->x))
+			OF(d);
 
-	/* If it is, its user is told. */
-	ASSERT_EQ(0, low_power_entry_with_wakeup(self->s.fd, efd));
-	ASSERT_TRUE(power_sleeps(self->bdf));
+		/* If it is, its user is told. */
+		ASSERT_EQ(0, low_power_entry_with_wakeup(d->s.fd, d->efd))
+			OF(d);
+	}
+	for_each_sleeper(d, self)
+		ASSERT_TRUE(power_sleeps(d->bdf))
+			OF(d);
 	ASSERT_EQ(0, system_sleep());
-	EXPECT_EQ(power_is(self->bdf, "power/runtime_status", "active"), event_take(efd));
-	ASSERT_EQ(0, low_power_exit(self->s.fd));
-	EXPECT_TRUE(power_awake(self->bdf));
-	EXPECT_EQ(0, exercise(&self->x));
-	exercise_end(&self->x);
-	close(efd);
+	for_each_sleeper(d, self) {
+		EXPECT_EQ(power_is(d->bdf, "power/runtime_status", "active"), event_take(d->efd))
+			OF(d);
+		ASSERT_EQ(0, low_power_exit(d->s.fd))
+			OF(d);
+		EXPECT_TRUE(power_awake(d->bdf))
+			OF(d);
+		EXPECT_EQ(0, exercise(&d->x))
+			OF(d);
+		exercise_end(&d->x);
+		close(d->efd);
+	}
 }
 
 /* In low power, and awake nonetheless, since the host wants it so */
 TEST_F(sleep, in_low_power_awake)
 {
+	struct sleeper *d;
 	u32 val;
 
-	ASSERT_EQ(0, exercise_start(&self->x, variant->dev, &self->s));
-	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", self->bdf));
-	ASSERT_EQ(0, low_power_entry(self->s.fd));
+	for_each_sleeper(d, self) {
+		ASSERT_EQ(0, exercise_start(&d->x, d->dev, &d->s))
+			OF(d);
+		ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", d->bdf))
+			OF(d);
+		ASSERT_EQ(0, low_power_entry(d->s.fd))
+			OF(d);
+	}
 	ASSERT_EQ(0, system_sleep());
-	EXPECT_EQ(-EFAULT, mmio_peek32(self->x.bar, &val));
-	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", self->bdf));
-	EXPECT_TRUE(power_sleeps(self->bdf));
-	ASSERT_EQ(0, low_power_exit(self->s.fd));
-	EXPECT_TRUE(power_awake(self->bdf));
-	EXPECT_EQ(0, exercise(&self->x));
-	exercise_end(&self->x);
+	for_each_sleeper(d, self) {
+		EXPECT_EQ(-EFAULT, mmio_peek32(d->x.bar, &val))
+			OF(d);
+		ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", d->bdf))
+			OF(d);
+		EXPECT_TRUE(power_sleeps(d->bdf))
+			OF(d);
+		ASSERT_EQ(0, low_power_exit(d->s.fd))
+			OF(d);
+		EXPECT_TRUE(power_awake(d->bdf))
+			OF(d);
+		EXPECT_EQ(0, exercise(&d->x))
+			OF(d);
+		exercise_end(&d->x);
+	}
 }
 
 /* Nobody's at the time, asleep or not */
 TEST_F(sleep, idle)
 {
-	session_close(&self->s);
-	ASSERT_TRUE(power_sleeps(self->bdf));
-	ASSERT_EQ(0, system_sleep());
-	EXPECT_TRUE(power_sleeps(self->bdf));
-	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", self->bdf));
-	ASSERT_EQ(0, system_sleep());
-	EXPECT_TRUE(power_awake(self->bdf));
-	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", self->bdf));
-	EXPECT_TRUE(power_sleeps(self->bdf));
+	struct sleeper *d;
 
-	ASSERT_EQ(0, session_open(&self->s, self->bdf));
-	EXPECT_TRUE(power_awake(self->bdf));
-	ASSERT_EQ(0, exercise_start(&self->x, variant->dev, &self->s));
-	EXPECT_EQ(0, exercise(&self->x));
-	exercise_end(&self->x);
+	for_each_sleeper(d, self)
+		session_close(&d->s);
+	for_each_sleeper(d, self)
+		ASSERT_TRUE(power_sleeps(d->bdf))
+			OF(d);
+	ASSERT_EQ(0, system_sleep());
+	for_each_sleeper(d, self) {
+		EXPECT_TRUE(power_sleeps(d->bdf))
+			OF(d);
+		ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", d->bdf))
+			OF(d);
+	}
+	ASSERT_EQ(0, system_sleep());
+	for_each_sleeper(d, self) {
+		EXPECT_TRUE(power_awake(d->bdf))
+			OF(d);
+		ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", d->bdf))
+			OF(d);
+		EXPECT_TRUE(power_sleeps(d->bdf))
+			OF(d);
+
+		ASSERT_EQ(0, session_open(&d->s, d->bdf))
+			OF(d);
+		EXPECT_TRUE(power_awake(d->bdf))
+			OF(d);
+		ASSERT_EQ(0, exercise_start(&d->x, d->dev, &d->s))
+			OF(d);
+		EXPECT_EQ(0, exercise(&d->x))
+			OF(d);
+		exercise_end(&d->x);
+	}
 }
 
 /* Other threads of the user, or other users, in the midst of something */
 struct busy {
-	FIXTURE_DATA(sleep) *self;
+	struct sleeper *d;
 	pthread_t thread;
 	bool stop;
 	long count;
+	long seen;
 	int err;
 };
 
@@ -208,8 +354,8 @@ static bool goes_on(struct busy *b)
 static void *access_thread(void *arg)
 {
 	struct busy *b = arg;
-	struct exercise *x = &b->self->x;
-	int fd = b->self->s.fd;
+	struct exercise *x = &b->d->x;
+	int fd = b->d->s.fd;
 	u32 id = config_read(fd, 0, 4), val;
 
 	while (goes_on(b)) {
@@ -229,9 +375,9 @@ static void *access_thread(void *arg)
 static void *ioctl_thread(void *arg)
 {
 	struct busy *b = arg;
-	struct exercise *x = &b->self->x;
+	struct exercise *x = &b->d->x;
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	int fd = b->self->s.fd;
+	int fd = b->d->s.fd;
 
 	vfio_ioctl(fd, VFIO_DEVICE_GET_INFO, &info);
 	while (goes_on(b)) {
@@ -252,65 +398,98 @@ static void *ioctl_thread(void *arg)
 static void *open_thread(void *arg)
 {
 	struct busy *b = arg;
-	struct session *s = &b->self->s;
+	struct session *s = &b->d->s;
 
 	while (goes_on(b)) {
 		session_close(s);
-		b->err = session_open(s, b->self->bdf);
+		b->err = session_open(s, b->d->bdf);
 		if (!b->err && config_read(s->fd, 0, 2) < 0)
 			b->err = -EIO;
 	}
 	return NULL;
 }
 
-/* Sleeps a few times, with some progress of the thread in between */
-static int sleep_under(struct busy *b, void *(*fn)(void *))
+static bool has_failed(struct busy *b)
 {
-	int err, i;
+	return __atomic_load_n(&b->err, __ATOMIC_ACQUIRE);
+}
 
-	err = -pthread_create(&b->thread, NULL, fn, b);
+/* Sleeps a few times, with some progress of each device's thread in between */
+static void sleep_under(struct __test_metadata *_metadata, FIXTURE_DATA(sleep) *self,
+			void *(*fn)(void *))
+{
+	struct busy busy[DEV_COUNT] = {}, *b, *end = busy + self->count;
+	int err = 0, i;
+
+	for (b = busy; b < end; b++) {
+		b->d = &self->all[b - busy];
+		ASSERT_EQ(0, pthread_create(&b->thread, NULL, fn, b))
+			OF(b->d);
+	}
 	for (i = 0; i < 3 && !err; i++) {
-		long count = __atomic_load_n(&b->count, __ATOMIC_ACQUIRE);
-
-		while (__atomic_load_n(&b->count, __ATOMIC_ACQUIRE) < count + 2 && !b->err)
-			usleep(100);
+		for (b = busy; b < end; b++)
+			b->seen = __atomic_load_n(&b->count, __ATOMIC_ACQUIRE);
+		for (b = busy; b < end; b++)
+			while (__atomic_load_n(&b->count, __ATOMIC_ACQUIRE) < b->seen + 2 &&
+			       !has_failed(b))
+				usleep(100);
 		err = system_sleep();
 	}
-	__atomic_store_n(&b->stop, true, __ATOMIC_RELEASE);
-	pthread_join(b->thread, NULL);
-	return err ?: b->err;
+	EXPECT_EQ(0, err);
+	for (b = busy; b < end; b++)
+		__atomic_store_n(&b->stop, true, __ATOMIC_RELEASE);
+	for (b = busy; b < end; b++) {
+		pthread_join(b->thread, NULL);
+		EXPECT_EQ(0, b->err)
+			TH_LOG("%s, after %ld rounds", device_name(b->d->dev), b->count);
+	}
 }
 
 TEST_F(sleep, under_access)
 {
-	struct busy b = { .self = self };
+	struct sleeper *d;
 
-	ASSERT_EQ(0, exercise_start(&self->x, variant->dev, &self->s));
-	EXPECT_EQ(0, sleep_under(&b, access_thread));
-	EXPECT_EQ(0, exercise(&self->x));
-	exercise_end(&self->x);
+	for_each_sleeper(d, self)
+		ASSERT_EQ(0, exercise_start(&d->x, d->dev, &d->s))
+			OF(d);
+	sleep_under(_metadata, self, access_thread);
+	for_each_sleeper(d, self) {
+		EXPECT_EQ(0, exercise(&d->x))
+			OF(d);
+		exercise_end(&d->x);
+	}
 }
 
 TEST_F(sleep, under_ioctls)
 {
-	struct busy b = { .self = self };
+	struct sleeper *d;
 
-	ASSERT_EQ(0, exercise_start(&self->x, variant->dev, &self->s));
-	EXPECT_EQ(0, sleep_under(&b, ioctl_thread));
-	exercise_end(&self->x);
-	ASSERT_EQ(0, exercise_start(&self->x, variant->dev, &self->s));
-	EXPECT_EQ(0, exercise(&self->x));
-	exercise_end(&self->x);
+	for_each_sleeper(d, self)
+		ASSERT_EQ(0, exercise_start(&d->x, d->dev, &d->s))
+			OF(d);
+	sleep_under(_metadata, self, ioctl_thread);
+	for_each_sleeper(d, self) {
+		exercise_end(&d->x);
+		ASSERT_EQ(0, exercise_start(&d->x, d->dev, &d->s))
+			OF(d);
+		EXPECT_EQ(0, exercise(&d->x))
+			OF(d);
+		exercise_end(&d->x);
+	}
 }
 
 TEST_F(sleep, under_bind)
 {
-	struct busy b = { .self = self };
+	struct sleeper *d;
 
-	EXPECT_EQ(0, sleep_under(&b, open_thread));
-	ASSERT_EQ(0, exercise_start(&self->x, variant->dev, &self->s));
-	EXPECT_EQ(0, exercise(&self->x));
-	exercise_end(&self->x);
+	sleep_under(_metadata, self, open_thread);
+	for_each_sleeper(d, self) {
+		ASSERT_EQ(0, exercise_start(&d->x, d->dev, &d->s))
+			OF(d);
+		EXPECT_EQ(0, exercise(&d->x))
+			OF(d);
+		exercise_end(&d->x);
+	}
 }
 
 TEST_HARNESS_MAIN

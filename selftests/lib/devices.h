@@ -19,8 +19,10 @@ enum test_device {
 	DEV_E1000E,
 	DEV_IVSHMEM,
 	DEV_VIRTIO,
-	/* Not one of FIXTURE_ALL_DEVICES: NVMe controllers that can have VFs */
-	DEV_NVME_PF,
+	/* The end of those that FIXTURE_ALL_DEVICES has */
+	DEV_OF_ALL_KINDS,
+	/* NVMe controllers that can have VFs */
+	DEV_NVME_PF = DEV_OF_ALL_KINDS,
 	DEV_COUNT
 };
 

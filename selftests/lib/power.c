@@ -6,6 +6,8 @@
 #include "power.h"
 #include "session.h"
 
+#define FREEZE_TIMEOUT "/sys/power/pm_freeze_timeout"
+
 int low_power_entry(int fd)
 {
 	return vfio_feature_set(fd, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, NULL, 0);
@@ -63,6 +65,7 @@ void power_no_delay(const char *bdf)
 
 int system_sleep(void)
 {
+	char patience[16];
 	int err;
 
 	/* Resume at once, from where all is suspended but the CPUs. */
@@ -71,7 +74,14 @@ int system_sleep(void)
 		err = sysfs_write("platform", "/sys/power/pm_test");
 	if (err)
 		return err;
-	err = sysfs_write("freeze", "/sys/power/state");
+	/* For all tasks to be frozen: 20 seconds are not much on a slow and busy machine. */
+	err = sysfs_read(patience, sizeof(patience), FREEZE_TIMEOUT);
+	if (err >= 0)
+		err = sysfs_write("120000", FREEZE_TIMEOUT);
+	if (!err) {
+		err = sysfs_write("freeze", "/sys/power/state");
+		sysfs_write(patience, FREEZE_TIMEOUT);
+	}
 	sysfs_write("none", "/sys/power/pm_test");
 	return err;
 }
