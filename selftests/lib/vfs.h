@@ -7,7 +7,7 @@
 
 #define ENABLE_SRIOV "/sys/module/vfio_pci/parameters/enable_sriov"
 
-/* As many as igb has. */
+/* As many as igb has, whose capability says 8 */
 #define VFS_MAX 7
 
 /**
@@ -35,14 +35,24 @@ struct vfs {
 void vfs_init(struct vfs *v);
 
 /**
- * vfs_open() - become the user of the PF, and make its VFs: all, or VFS_MAX
+ * vfs_open() - become the user of the PF, and make some VFs
  * @v: from vfs_init()
  * @pf_bdf: the PF, bound to vfio-pci
  * @token: 16 bytes of a UUID, that the PF's user shows
+ * @count: how many. Each takes its time to come and to go: two do where the number does not matter.
  *
  * Return: 0 or negative errno; either way vfs_close() is due.
  */
-int vfs_open(struct vfs *v, const char *pf_bdf, const void *token);
+int vfs_open(struct vfs *v, const char *pf_bdf, const void *token, int count);
+
+/**
+ * vfs_make() - make VFs, in the place of those there are
+ * @v: the functions, no VF in use
+ * @count: how many; if that is more than there can be, all
+ *
+ * Return: 0 or negative errno.
+ */
+int vfs_make(struct vfs *v, int count);
 
 /**
  * vfs_close() - end all sessions, give the PF back to vfio-pci and take its VFs away
