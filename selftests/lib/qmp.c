@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "qmp.h"
 
@@ -26,9 +27,10 @@ static int qmp_answer(FILE *port, const char *id, const char *want)
 static int qmp_send(FILE *port, const char *want, const char *fmt, va_list ap)
 {
 	static unsigned int count;
-	char id[32];
+	char id[48];
 
-	snprintf(id, sizeof(id), "\"selftest-%u\"", count++);
+	/* Each test is a process. An answer that the one before did not wait for is not its own. */
+	snprintf(id, sizeof(id), "\"selftest-%d-%u\"", getpid(), count++);
 	fputs("{ ", port);
 	vfprintf(port, fmt, ap);
 	fprintf(port, ", \"id\": %s }\n", id);
