@@ -696,6 +696,21 @@ enum work {
 	WORK_COUNT
 };
 
+/*
+ * Rounds to be done. A DMA takes edu a tenth of a second, and to turn decode off takes the BAR from
+ * all that have it, who want it back at once.
+ */
+static const long wanted[WORK_COUNT] = {
+	[WORK_MAP]	= 100,
+	[WORK_MAP_TOO]	= 100,
+	[WORK_EXPORT]	= 100,
+	[WORK_DECODE]	= 40,
+	[WORK_RESET]	= 100,
+	[WORK_FAULT]	= 100,
+	[WORK_DMA]	= 20,
+	[WORK_PATH]	= 100,
+};
+
 struct worker {
 	pthread_t thread;
 	enum work work;
@@ -767,9 +782,15 @@ static void *work_thread(void *arg)
 	return NULL;
 }
 
+static bool has_done(struct worker *w)
+{
+	return __atomic_load_n(&w->rounds, __ATOMIC_ACQUIRE) >= wanted[w->work] ||
+	       __atomic_load_n(&w->err, __ATOMIC_ACQUIRE);
+}
+
+/* Until each has done its part. Those that have go on, to be in the way of the others. */
 static void many_threads(struct __test_metadata *const _metadata, struct worker *model)
 {
-	const long want = 100;
 	struct worker w[WORK_COUNT];
 	bool stop = false, all;
 	struct deadline end;
@@ -786,17 +807,17 @@ static void many_threads(struct __test_metadata *const _metadata, struct worker 
 	}
 	deadline_start(&end);
 	do {
-		sched_yield();
+		usleep(1000);
 		for (all = true, i = 0; i < WORK_COUNT; i++)
-			all &= __atomic_load_n(&w[i].rounds, __ATOMIC_ACQUIRE) >= want ||
-			       __atomic_load_n(&w[i].err, __ATOMIC_ACQUIRE);
+			all &= has_done(&w[i]);
 	} while (!all && !deadline_passed(&end));
 	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
 	for (i = 0; i < WORK_COUNT; i++) {
 		pthread_join(w[i].thread, NULL);
 		EXPECT_EQ(0, w[i].err)
 			TH_LOG("work %d after %ld rounds", i, w[i].rounds);
-		EXPECT_LT(0, w[i].rounds);
+		EXPECT_TRUE(has_done(&w[i]))
+			TH_LOG("work %d starves, with %ld rounds", i, w[i].rounds);
 	}
 }
 
