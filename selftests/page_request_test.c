@@ -148,7 +148,7 @@ static int next_request(struct asker *a, struct iommu_hwpt_pgfault *fault)
 {
 	struct pollfd pfd = { .fd = a->faults, .events = POLLIN };
 
-	if (poll(&pfd, 1, 20000) != 1)
+	if (poll(&pfd, 1, IRQ_TIMEOUT_MS) != 1)
 		return -ETIMEDOUT;
 	return read(a->faults, fault, sizeof(*fault)) == sizeof(*fault) ? 0 : -EIO;
 }
@@ -174,7 +174,7 @@ static int ask(struct asker *a)
 	struct pollfd pfd = { .fd = a->faults, .events = POLLIN };
 
 	edu_ask_and_write(a->bar, a->pasid, IOVA, 0, LEN);
-	return poll(&pfd, 1, 20000) == 1 ? 0 : -ETIMEDOUT;
+	return poll(&pfd, 1, IRQ_TIMEOUT_MS) == 1 ? 0 : -ETIMEDOUT;
 }
 
 /* All of it once: with the page mapped when it is asked for. */

@@ -8,7 +8,7 @@
 
 #include "types.h"
 
-#define POLL_TIMEOUT_S 30
+#define POLL_TIMEOUT_S 120
 
 /**
  * struct deadline - when to give up

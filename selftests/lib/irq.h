@@ -5,8 +5,8 @@
 
 #include "types.h"
 
-/* Long enough that only a lost interrupt takes it, on a debug kernel and without KVM. */
-#define IRQ_TIMEOUT_MS 20000
+/* Long enough that only a lost interrupt takes it, on a debug kernel without KVM on a busy host */
+#define IRQ_TIMEOUT_MS 120000
 
 /**
  * irq_info() - how many interrupts of a type there are, and what they can
