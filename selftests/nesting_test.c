@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -29,6 +31,22 @@
 
 /* The device's pattern, that is: what a transfer that arrived leaves behind */
 #define PATTERN 0xa5
+
+/*
+ * Kinds of devices behind an IOMMU that does not nest. It takes a session to find that out, and
+ * each test is a process of its own: this is shared, so that the first spares it the others.
+ */
+static bool *does_not_nest;
+
+static void __attribute__((constructor)) share(void)
+{
+	does_not_nest = mmap(NULL, DEV_COUNT, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			     -1, 0);
+	if (does_not_nest == MAP_FAILED) {
+		perror("mmap");
+		exit(1);
+	}
+}
 
 static int edu_start(const struct session *s, void **bar)
 {
@@ -242,10 +260,13 @@ FIXTURE_SETUP(nest)
 {
 	int err, i;
 
+	if (does_not_nest[DEV_EDU])
+		SKIP(return, "this IOMMU does not nest");
 	SETUP_SESSION(&self->s, DEV_EDU);
 	ASSERT_EQ(0, edu_start(&self->s, &self->bar));
 	err = nesting_open(&self->n, &self->s);
 	if (err == -EOPNOTSUPP) {
+		does_not_nest[DEV_EDU] = true;
 		session_close(&self->s);
 		SKIP(return, "this IOMMU does not nest");
 	}
@@ -652,10 +673,13 @@ TEST_F(order, destroyed)
 
 		if (!bdf)
 			SKIP(return, "no edu in this machine");
+		if (does_not_nest[DEV_EDU])
+			SKIP(return, "this IOMMU does not nest");
 		memset(&data, 0, sizeof(data));
 		ASSERT_EQ(0, session_open(&data.s, bdf));
 		err = nesting_open(&data.n, &data.s);
 		if (err == -EOPNOTSUPP) {
+			does_not_nest[DEV_EDU] = true;
 			session_close(&data.s);
 			SKIP(return, "this IOMMU does not nest");
 		}
@@ -991,9 +1015,12 @@ FIXTURE_SETUP(storm)
 	int err;
 	u32 pt;
 
+	if (does_not_nest[DEV_NVME])
+		SKIP(return, "this IOMMU does not nest");
 	SETUP_SESSION(&self->s, DEV_NVME);
 	err = nesting_open(&self->n, &self->s);
 	if (err == -EOPNOTSUPP) {
+		does_not_nest[DEV_NVME] = true;
 		session_close(&self->s);
 		SKIP(return, "this IOMMU does not nest");
 	}
