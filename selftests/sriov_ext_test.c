@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../uapi/vfio_ext.h"
+#include "lib/clock.h"
 #include "lib/config.h"
 #include "lib/harness.h"
 #include "lib/irq.h"
@@ -310,13 +311,36 @@ static void *opener_thread(void *arg)
 	while (!__atomic_load_n(&w->self->stop, __ATOMIC_ACQUIRE)) {
 		int fd = vfio_cdev_open(w->self->v.bdf[w->n]);
 
-		if (fd < 0)
+		if (fd < 0) {
+			/* Who looks for a file in sysfs keeps those out who make some. */
+			usleep(1000);
 			continue;
+		}
 		if (!vfio_bind_token(fd, w->self->v.vf[0].iommufd, token, NULL))
 			__atomic_fetch_add(&w->rounds, 1, __ATOMIC_RELEASE);
 		close(fd);
 	}
 	return NULL;
+}
+
+/* Each VF has a user, or just had one, who is about to come again. */
+static bool all_open(struct worker *w)
+{
+	struct deadline end;
+	long before[VFS];
+	int i;
+
+	for (i = 0; i < VFS; i++)
+		before[i] = __atomic_load_n(&w[i].rounds, __ATOMIC_ACQUIRE);
+	deadline_start(&end);
+	for (i = 0; i < VFS; i++) {
+		while (__atomic_load_n(&w[i].rounds, __ATOMIC_ACQUIRE) == before[i]) {
+			if (deadline_passed(&end))
+				return false;
+			usleep(1000);
+		}
+	}
+	return true;
 }
 
 TEST_F(sriov, coming_and_going)
@@ -332,6 +356,7 @@ TEST_F(sriov, coming_and_going)
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, sysfs_set_vfs(self->v.pf_bdf, 0));
 		ASSERT_EQ(0, sysfs_set_vfs(self->v.pf_bdf, VFS));
+		EXPECT_TRUE(all_open(w));
 	}
 	ASSERT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/remove", self->v.pf_bdf));
 	__atomic_store_n(&self->stop, true, __ATOMIC_RELEASE);
