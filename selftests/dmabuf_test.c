@@ -704,8 +704,8 @@ static const long wanted[WORK_COUNT] = {
 	[WORK_MAP]	= 100,
 	[WORK_MAP_TOO]	= 100,
 	[WORK_EXPORT]	= 100,
-	[WORK_DECODE]	= 40,
-	[WORK_RESET]	= 100,
+	[WORK_DECODE]	= 10,
+	[WORK_RESET]	= 20,
 	[WORK_FAULT]	= 100,
 	[WORK_DMA]	= 20,
 	[WORK_PATH]	= 100,
@@ -782,17 +782,23 @@ static void *work_thread(void *arg)
 	return NULL;
 }
 
-static bool has_done(struct worker *w)
+/* Rounds of its part that are still to be done */
+static long left(struct worker *w)
 {
-	return __atomic_load_n(&w->rounds, __ATOMIC_ACQUIRE) >= wanted[w->work] ||
-	       __atomic_load_n(&w->err, __ATOMIC_ACQUIRE);
+	long n = wanted[w->work] - __atomic_load_n(&w->rounds, __ATOMIC_ACQUIRE);
+
+	return n < 0 || __atomic_load_n(&w->err, __ATOMIC_ACQUIRE) ? 0 : n;
 }
 
-/* Until each has done its part. Those that have go on, to be in the way of the others. */
+/*
+ * Until each has done its part. Those that have go on, to be in the way of the others. However slow
+ * the machine is, something of what is left gets done within the deadline.
+ */
 static void many_threads(struct __test_metadata *const _metadata, struct worker *model)
 {
 	struct worker w[WORK_COUNT];
-	bool stop = false, all;
+	long now, before = 0;
+	bool stop = false;
 	struct deadline end;
 	int i;
 
@@ -808,15 +814,18 @@ static void many_threads(struct __test_metadata *const _metadata, struct worker 
 	deadline_start(&end);
 	do {
 		usleep(1000);
-		for (all = true, i = 0; i < WORK_COUNT; i++)
-			all &= has_done(&w[i]);
-	} while (!all && !deadline_passed(&end));
+		for (now = 0, i = 0; i < WORK_COUNT; i++)
+			now += left(&w[i]);
+		if (now != before)
+			deadline_start(&end);
+		before = now;
+	} while (now && !deadline_passed(&end));
 	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
 	for (i = 0; i < WORK_COUNT; i++) {
 		pthread_join(w[i].thread, NULL);
 		EXPECT_EQ(0, w[i].err)
 			TH_LOG("work %d after %ld rounds", i, w[i].rounds);
-		EXPECT_TRUE(has_done(&w[i]))
+		EXPECT_EQ(0, left(&w[i]))
 			TH_LOG("work %d starves, with %ld rounds", i, w[i].rounds);
 	}
 }
