@@ -32,7 +32,9 @@ help:
 	@sed -n 's/^#: \?//p' $(firstword $(MAKEFILE_LIST))
 
 #: make demo             a guest on a drive of its own: the main job, shown
-#: make check            all tests; STEPS="..." for some, STEPS=help for their names
+#: make check            the tests for every change; STEPS="..." for some, STEPS=help for more
+#: make check-all        all tests on the PC; before a release
+#: make check-arm64      all tests on the arm64 machine
 #: make bench            what operations cost here and on the in-tree driver, in instructions
 #: make bench-wall       the same in nanoseconds
 #: make shell            a shell in a test machine with the modules loaded
@@ -51,6 +53,7 @@ host_kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/build/host
 
 .PHONY: modules modules_install
 modules:
+	@tools/can-build $(KDIR)
 	mkdir -p build/host
 	$(host_kbuild) modules
 
@@ -81,9 +84,15 @@ selftests:
 	$(in_root) make -j$$(nproc) --no-print-directory -C /src/selftests \
 		O=/src/$(out) KSRC=/cache/$${source##*/} $(if $(arch),CC=aarch64-linux-gnu-gcc)
 
-.PHONY: check demo bench bench-wall shell
+.PHONY: check check-all check-arm64 demo bench bench-wall shell
 check:
 	@qemu-tests/check $(STEPS)
+
+check-all:
+	@qemu-tests/check --all $(STEPS)
+
+check-arm64:
+	@qemu-tests/check --arm64 $(STEPS)
 
 demo:
 	@qemu-tests/guest/demo
