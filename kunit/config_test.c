@@ -291,6 +291,8 @@ static void lengths(struct kunit *test)
 		u32 header;
 		u32 reg;	/* at 4 */
 		u32 reg2;	/* at 8 */
+		u32 reg3;	/* at @at */
+		u16 at;
 		u16 len;
 		bool ext;
 	} rows[] = {
@@ -327,6 +329,12 @@ static void lengths(struct kunit *test)
 		{ PCI_EXT_CAP_ID_DPA, 4, .len = 21, .ext = true },
 		{ PCI_EXT_CAP_ID_TPH, 7 << 16, .len = 12, .ext = true },
 		{ PCI_EXT_CAP_ID_TPH, PCI_TPH_LOC_CAP | 7 << 16, .len = 28, .ext = true },
+		{ PCI_EXT_CAP_ID_IDE, .len = 12, .ext = true },
+		/* link streams of three traffic classes */
+		{ PCI_EXT_CAP_ID_IDE, PCI_IDE_CAP_LINK | 2 << 13, .len = 36, .ext = true },
+		/* one, and two selective ones: with two address associations, and with none */
+		{ PCI_EXT_CAP_ID_IDE, PCI_IDE_CAP_LINK | PCI_IDE_CAP_SELECTIVE | 1 << 16,
+		  .at = 0x14, .reg3 = 2, .len = 84, .ext = true },
 	};
 	struct fake *f = test->priv;
 	const struct vfio_pci_cap *cap;
@@ -339,6 +347,9 @@ static void lengths(struct kunit *test)
 		put(f, pos, 4, rows[i].header);
 		put(f, pos + 4, 4, rows[i].reg);
 		put(f, pos + 8, 4, rows[i].reg2);
+		memset(f->space + pos + 12, 0, 0x80);
+		if (rows[i].at)
+			put(f, pos + rows[i].at, 4, rows[i].reg3);
 		KUNIT_EXPECT_EQ_MSG(test, cap->length(&f->pdev, pos), rows[i].len, "%#x",
 				    rows[i].header);
 	}
@@ -497,7 +508,11 @@ static void ext_list(struct kunit *test)
 	ext_cap(f, 0x380, 0x7777, 0x400);
 	ext_cap(f, 0x400, PCI_EXT_CAP_ID_VNDR, 0x500);
 	put(f, 0x404, 4, 0x01000000);
-	ext_cap(f, 0x500, PCI_EXT_CAP_ID_DVSEC, 0);	/* of no length */
+	ext_cap(f, 0x500, PCI_EXT_CAP_ID_DVSEC, 0x600);	/* of no length */
+	ext_cap(f, 0x600, PCI_EXT_CAP_ID_NPEM, 0x700);
+	ext_cap(f, 0x700, PCI_EXT_CAP_ID_IDE, 0);
+	put(f, 0x704, 4, PCI_IDE_CAP_SELECTIVE);
+	put(f, 0x70c, 4, 1);
 	memset(f->rw + 0x100, 0xff, 0xf00);
 	start(test);
 
@@ -509,6 +524,16 @@ static void ext_list(struct kunit *test)
 	EXPECT_HW(0x104, 4, 0);
 	user_write(test, 0x204, 4, ~0);		/* ATS */
 	EXPECT_HW(0x204, 4, 0);
+	user_write(test, 0x608, 4, ~0);		/* NPEM control */
+	EXPECT_HW(0x608, 4, 0);
+	user_write(test, 0x708, 4, ~0);		/* IDE control */
+	EXPECT_HW(0x708, 4, 0);
+	user_write(test, 0x710, 4, ~0);		/* that of a stream, */
+	EXPECT_HW(0x710, 4, 0);
+	user_write(test, 0x728, 4, ~0);		/* and its last register */
+	EXPECT_HW(0x728, 4, 0);
+	user_write(test, 0x72c, 4, ~0);
+	EXPECT_HW(0x72c, 4, ~0);
 	user_write(test, 0x108, 4, ~0);		/* a hole */
 	EXPECT_HW(0x108, 4, ~0);
 	user_write(test, 0x408, 4, ~0);		/* the vendor's */

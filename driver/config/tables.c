@@ -317,6 +317,22 @@ static unsigned int tph_len(struct pci_dev *pdev, unsigned int pos)
 	return PCI_TPH_BASE_SIZEOF + 2 + 2 * FIELD_GET(PCI_TPH_CAP_ST_MASK, cap);
 }
 
+/* PCIe r6.2 7.9.26: a block for each traffic class of link streams, then for each selective one */
+static unsigned int ide_len(struct pci_dev *pdev, unsigned int pos)
+{
+	u32 cap = hw32(pdev, pos + PCI_IDE_CAP);
+	unsigned int len = PCI_IDE_LINK_STREAM_0, nr = 0;
+
+	if (cap & PCI_IDE_CAP_LINK)
+		len += PCI_IDE_LINK_BLOCK_SIZE * (1 + FIELD_GET(PCI_IDE_CAP_LINK_TC_NUM, cap));
+	if (cap & PCI_IDE_CAP_SELECTIVE)
+		nr = 1 + FIELD_GET(PCI_IDE_CAP_SEL_NUM, cap);
+	for (; nr && pos + len < PCI_CFG_SPACE_EXP_SIZE; nr--)
+		len += PCI_IDE_SEL_BLOCK_SIZE(FIELD_GET(PCI_IDE_SEL_CAP_ASSOC_NUM,
+							hw32(pdev, pos + len)));
+	return len;
+}
+
 static const struct vfio_pci_cap ext_caps[VFIO_PCI_EXT_CAP_MAX + 1] = {
 	[0]			 = { HOLE },	/* null */
 	[PCI_EXT_CAP_ID_ERR]	 = { SHOW(PCI_ERR_ROOT_COMMAND), .fields = aer_fields },
@@ -361,7 +377,8 @@ static const struct vfio_pci_cap ext_caps[VFIO_PCI_EXT_CAP_MAX + 1] = {
 	[PCI_EXT_CAP_ID_PL_16GT] = { HOLE },	/* the link's */
 	[0x27]			 = { HOLE },	/* lane margining: the link's */
 	[0x28]			 = { HOLE },	/* hierarchy ID */
-	[PCI_EXT_CAP_ID_NPEM]	 = { HOLE },	/* the enclosure's */
+	/* The enclosure's: the host has it lit. */
+	[PCI_EXT_CAP_ID_NPEM]	 = { HIDE(PCI_NPEM_STATUS + 4) },
 	[PCI_EXT_CAP_ID_PL_32GT] = { HOLE },	/* the link's */
 	[0x2b]			 = { HOLE },	/* alternate protocol: the link's */
 	[0x2c]			 = { HOLE },	/* system firmware intermediary: ports */
@@ -369,7 +386,8 @@ static const struct vfio_pci_cap ext_caps[VFIO_PCI_EXT_CAP_MAX + 1] = {
 	/* The PCI core has the mailbox, and speaks SPDM there. */
 	[PCI_EXT_CAP_ID_DOE]	 = { HIDE(PCI_DOE_CAP_SIZEOF) },
 	[PCI_EXT_CAP_ID_DEV3]	 = { HOLE },
-	[PCI_EXT_CAP_ID_IDE]	 = { HOLE },
+	/* The host sets streams up, at both ends. */
+	[PCI_EXT_CAP_ID_IDE]	 = { HIDE_FN(ide_len) },
 	[PCI_EXT_CAP_ID_PL_64GT] = { HOLE },	/* the link's */
 	[0x32]			 = { HOLE },	/* flit logging: the link's */
 	[0x33]			 = { HOLE },	/* flit performance: the link's */
