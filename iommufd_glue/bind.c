@@ -109,8 +109,10 @@ int vfio_bind(struct vfio_cmd *cmd)
 	vdev->mapping = file->mapping;
 	ret = vdev->ops->open(vdev, file, cmd->data);
 	if (ret) {
+		/* As clean as it was */
 		vdev->mapping = NULL;
-		vfio_device_release_dma(vdev);
+		iommufd_device_unbind(idev);
+		vdev->idev = NULL;
 		return ret;
 	}
 	file->devid = bind->out_devid;
@@ -121,13 +123,29 @@ int vfio_bind(struct vfio_cmd *cmd)
 	return 0;
 }
 
+/*
+ * iommufd gives the device up, and all that it holds of the user's is let go. But what is still in
+ * the device must not get at the memory of the host, which without an owner is behind an identity
+ * mapping, perhaps: its IOMMU group stays owned, and blocked. That it passes to us without a moment
+ * in between takes iommufd's own word, its context. It is never looked into, and nobody can show it
+ * by accident: a context that comes to the same place has to settle() the device, and so its group,
+ * before it binds any of it.
+ */
+static void vfio_iommufd_unbind(struct vfio_device *vdev)
+{
+	void *owner = iommufd_device_to_ictx(vdev->idev);
+
+	vdev->blocked = !WARN_ON(iommu_device_claim_dma_owner(vdev->device.parent, owner));
+	iommufd_device_unbind(vdev->idev);
+	vdev->idev = NULL;
+}
+
 /**
  * vfio_session_end - nobody owns the device any more
  * @vdev: a device that has an owner
  *
- * The device reaches no memory any more, and iommufd keeps it so until the device model has cleaned
- * it up: what is still in it must not get at the memory of the host, which without an owner is
- * behind an identity mapping, perhaps.
+ * Nothing of the user's is held on return. The device reaches no memory until the device model has
+ * cleaned it up, and calls vfio_device_release_dma().
  *
  * Context: session lock held; nobody else is inside the gate with the owner's file.
  */
@@ -145,6 +163,7 @@ void vfio_session_end(struct vfio_device *vdev)
 	if (vdev->pt_id)
 		iommufd_device_detach(vdev->idev, IOMMU_NO_PASID);
 	vdev->pt_id = 0;
+	vfio_iommufd_unbind(vdev);
 	vdev->mapping = NULL;
 	trace_vfio_session_end(vdev);
 	vdev->ops->clean(vdev);
@@ -153,16 +172,16 @@ void vfio_session_end(struct vfio_device *vdev)
 }
 
 /**
- * vfio_device_release_dma - iommufd need not keep the device from memory any more
+ * vfio_device_release_dma - the device need not be kept from memory any more
  * @vdev: the device, between two sessions: reset, or as clean as it gets
  *
  * Context: may sleep. The device model sees to it that there is one caller at a time.
  */
 void vfio_device_release_dma(struct vfio_device *vdev)
 {
-	if (vdev->idev)
-		iommufd_device_unbind(vdev->idev);
-	vdev->idev = NULL;
+	if (vdev->blocked)
+		iommu_device_release_dma_owner(vdev->device.parent);
+	vdev->blocked = false;
 }
 EXPORT_SYMBOL_GPL(vfio_device_release_dma);
 

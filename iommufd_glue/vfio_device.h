@@ -136,9 +136,8 @@ struct vfio_feature {
  * @rest: end what @wake began
  * @close: the owner has gone: no interrupt, mapping or DMA of the device is left when this
  *	returns. The session lock is held, no other op runs.
- * @clean: the device has been detached, and reaches no memory, but is still bound to iommufd.
- *	Begin what makes it fit for another user, and ends in vfio_device_release_dma(). The session
- *	lock is held.
+ * @clean: the device has been detached, and reaches no memory. Begin what makes it fit for another
+ *	user, and ends in vfio_device_release_dma(). The session lock is held.
  * @request: ask the user to let go of the device. Any context that can sleep, at any time.
  * @read: how many bytes were read, or a negative errno
  * @write: how many bytes were written, or a negative errno
@@ -185,8 +184,9 @@ struct vfio_device_ops {
  * @owner: the bound file, or NULL
  * @released: woken when @owner becomes NULL
  * @mapping: address space that the owner's VMAs are in, or NULL
- * @idev: the device in the owner's iommufd context, or NULL. It outlives the session, without a
- *	page table, and belongs to the device model then, until vfio_device_release_dma().
+ * @idev: the device in the owner's iommufd context, or NULL
+ * @blocked: the device is kept from all memory, as it is not clean; the device model's between two
+ *	sessions, until vfio_device_release_dma()
  * @pt_id: page table that @idev is attached to, 0 for none
  * @pasids: the attached PASIDs; the values are their page tables' ids
  *
@@ -205,6 +205,7 @@ struct vfio_device {
 	wait_queue_head_t released;
 	struct address_space *mapping;
 	struct iommufd_device *idev;
+	bool blocked;
 	u32 pt_id;
 	struct xarray pasids;
 };

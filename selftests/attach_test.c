@@ -2,7 +2,12 @@
 /* Attaching a device to address spaces: what is refused, and where DMA really lands. */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/config.h"
@@ -102,6 +107,91 @@ TEST_F(attach, arguments)
 	ASSERT_EQ(0, mprotect(ro, PAGE, PROT_READ));
 	EXPECT_EQ(-EFAULT, vfio_ioctl(self->s.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, ro));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->s.ioas));
+}
+
+#define HUGE_PAGES	16
+#define HUGE_SIZE	(HUGE_PAGES * 0x200000ul)
+#define NR_HUGE_PAGES	"/proc/sys/vm/nr_hugepages"
+
+static long huge_pages_free(void)
+{
+	char text[4096], *p;
+
+	if (sysfs_read(text, sizeof(text), "/proc/meminfo") < 0)
+		return -1;
+	p = strstr(text, "HugePages_Free:");
+	return p ? atol(p + strlen("HugePages_Free:")) : -1;
+}
+
+/* What a VMM does: its device reaches all of its memory, by a page table of its own. */
+static int give_huge_pages(struct session *s, const char *bdf, void **mem)
+{
+	u32 pt;
+	int err;
+
+	err = session_open(s, bdf);
+	if (err)
+		return err;
+	*mem = mmap(NULL, HUGE_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+	if (*mem == MAP_FAILED)
+		return -errno;
+	err = hwpt_alloc(s->iommufd, s->devid, s->ioas, &pt);
+	if (!err)
+		err = ioas_map(s->iommufd, s->ioas, *mem, HUGE_SIZE, IOVA);
+	if (!err)
+		err = vfio_attach(s->fd, &pt);
+	if (!err && huge_pages_free())
+		err = -EINVAL;
+	return err;
+}
+
+/* The huge pages that it had are free when its parent hears that it has ended, for the next one. */
+TEST_F(attach, memory_of_the_dead)
+{
+	const char *bdf = device_bdf(variant->dev);
+	struct session s;
+	int i, status;
+	pid_t child;
+	void *mem;
+
+	session_close(&self->s);
+	ASSERT_EQ(0, sysfs_write("16", NR_HUGE_PAGES));
+	ASSERT_EQ(HUGE_PAGES, huge_pages_free());
+	for (i = 0; i < 4; i++) {
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child) {
+			status = give_huge_pages(&s, bdf, &mem);
+			if (status || i % 2 == 0)
+				_exit(!!status);
+			raise(SIGKILL);
+		}
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		EXPECT_EQ(HUGE_PAGES, huge_pages_free());
+		EXPECT_EQ(i % 2 ? SIGKILL : 0, status);
+	}
+	EXPECT_EQ(0, sysfs_write("0", NR_HUGE_PAGES));
+}
+
+/* Or when its files have been closed, in either order: nothing else holds them. */
+TEST_F(attach, memory_after_close)
+{
+	struct session s;
+	void *mem;
+	int i;
+
+	session_close(&self->s);
+	ASSERT_EQ(0, sysfs_write("16", NR_HUGE_PAGES));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, give_huge_pages(&s, device_bdf(variant->dev), &mem));
+		ASSERT_EQ(0, munmap(mem, HUGE_SIZE));
+		EXPECT_EQ(0, huge_pages_free());
+		close(i ? s.iommufd : s.fd);
+		close(i ? s.fd : s.iommufd);
+		EXPECT_EQ(HUGE_PAGES, huge_pages_free());
+	}
+	EXPECT_EQ(0, sysfs_write("0", NR_HUGE_PAGES));
 }
 
 /* None of the devices has PASIDs, so these are refused, but by the same words. */
