@@ -353,6 +353,8 @@ void vfio_pci_remove(struct pci_dev *pdev)
 	cancel_delayed_work_sync(&vpd->reset_work);
 	vfio_pci_hot_reset_del(vpd);
 	vfio_pci_make_clean_locked(vpd);
+	/* The host's driver, which is tried once and next, wants the group to be nobody's. */
+	vfio_pci_settle_group(vpd);
 	vfio_pci_vga_exit(vpd);
 	vfio_pci_power_exit(vpd);
 	vfio_pci_sriov_exit(vpd);

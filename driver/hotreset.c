@@ -96,7 +96,7 @@ static struct vfio_pci_device *vfio_pci_next_in_group(struct iommu_group *group,
  *
  * Until then the group is of their iommufd contexts.
  *
- * Context: the session lock may be held
+ * Context: the session lock may be held, and the device lock: the workers of others want neither
  */
 void vfio_pci_settle_group(struct vfio_pci_device *vpd)
 {

@@ -185,4 +185,34 @@ TEST_F(small, one_group)
 	close(fd);
 }
 
+/*
+ * They go back to the host one after the other, while what a session of all has left to do is under
+ * way: the host's driver gets one only when the group is nobody's.
+ */
+TEST_F(small, handed_back_one_by_one)
+{
+	struct session s;
+	u32 pt;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		ASSERT_EQ(0, open_both(self->s, self->bdf));
+		s = self->s[0];
+		pt = s.ioas;
+		s.fd = vfio_cdev_open(self->third);
+		ASSERT_LE(0, s.fd);
+		ASSERT_EQ(0, vfio_bind(s.fd, s.iommufd, NULL));
+		ASSERT_EQ(0, vfio_attach(s.fd, &pt));
+		close(s.fd);
+		session_close(&self->s[1]);
+		session_close(&self->s[0]);
+
+		ASSERT_EQ(0, sysfs_unbind(self->third));
+		ASSERT_EQ(0, sysfs_write("\n", "/sys/bus/pci/devices/%s/driver_override",
+					 self->third));
+		EXPECT_EQ(0, sysfs_write(self->third, "/sys/bus/pci/drivers/virtio-pci/bind"));
+		ASSERT_EQ(0, sysfs_bind(self->third));
+	}
+}
+
 TEST_HARNESS_MAIN
