@@ -22,12 +22,8 @@
 int vfio_bind_fetch(struct vfio_cmd *cmd)
 {
 	struct vfio_device_bind_iommufd *bind = (void *)cmd->arg;
-	struct vfio_device_bind_iommufd __user *ubind = cmd->uarg;
 	int ret;
 
-	/* A result that cannot be written is refused before there is one to take back. */
-	if (put_user(bind->out_devid, &ubind->out_devid))
-		return -EFAULT;
 	ret = copy_struct_from_user(bind, sizeof(*bind), cmd->uarg, cmd->argsz);
 	if (ret)
 		return ret;
@@ -81,6 +77,8 @@ static struct iommufd_device *vfio_iommufd_bind(struct vfio_file *file, int fd, 
  * vfio_bind - make a file the owner of its device
  * @cmd: struct vfio_device_bind_iommufd
  *
+ * Nobody else can do anything with the file as the owner before vfio_bind_done().
+ *
  * Context: inside the gate. Takes the session lock.
  * Return: 0; -EINVAL when this or another file is bound already; -EBADF or -EBADFD when the fd is
  * not iommufd's; what iommufd or the device model's open return
@@ -117,7 +115,30 @@ int vfio_bind(struct vfio_cmd *cmd)
 	}
 	file->devid = bind->out_devid;
 	WRITE_ONCE(vdev->owner, file);
-	/* Who sees it bound sees all of the above: pairs with vfio_device_enter(). */
+	return 0;
+}
+
+/**
+ * vfio_bind_done - let all threads use what vfio_bind() has bound, or take it back
+ * @cmd: as vfio_bind() left it
+ * @error: 0; -EFAULT when the user could not be told the device's id
+ *
+ * Context: takes the session lock
+ * Return: 0; @error; -ENODEV when the device was revoked meanwhile
+ */
+int vfio_bind_done(struct vfio_cmd *cmd, int error)
+{
+	struct vfio_file *file = cmd->file;
+	struct vfio_device *vdev = cmd->vdev;
+
+	guard(mutex)(&vdev->lock);
+	if (vdev->owner != file)
+		return -ENODEV;
+	if (error) {
+		vfio_session_end(vdev);
+		return error;
+	}
+	/* Who sees it bound sees all that was set up: pairs with vfio_device_enter(). */
 	smp_store_release(&file->bound, true);
 	trace_vfio_bind(vdev, file->devid);
 	return 0;

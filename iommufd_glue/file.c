@@ -30,6 +30,8 @@
  * struct vfio_ioctl - what the front end knows of an ioctl, by VFIO_NR()
  * @fn: answers it; NULL if the device model does, by its own table
  * @fetch: get more from the user than the fixed part; not inside the gate (optional)
+ * @done: called after the answer of what has succeeded was written, or could not be, which is the
+ *	error that it gets; returns the result; not inside the gate (optional)
  * @in: bytes that the user's struct must have at least, 0 for an ioctl without a struct
  * @get: how many of these are read, a multiple of 4; the rest are results
  * @out: bytes that the user gets back, as far as they fit into his argsz
@@ -41,6 +43,7 @@
 struct vfio_ioctl {
 	vfio_cmd_fn fn;
 	vfio_cmd_fn fetch;
+	int (*done)(struct vfio_cmd *cmd, int error);
 	u8 in;
 	u8 get;
 	u8 out;
@@ -361,6 +364,7 @@ static const struct vfio_ioctl vfio_ioctls[VFIO_NR_IOCTLS] = {
 	[VFIO_NR(VFIO_DEVICE_BIND_IOMMUFD)] = {
 		.fn = vfio_bind,
 		.fetch = vfio_bind_fetch,
+		.done = vfio_bind_done,
 		.in = offsetofend(struct vfio_device_bind_iommufd, out_devid),
 		.get = offsetofend(struct vfio_device_bind_iommufd, out_devid),
 		.out = offsetofend(struct vfio_device_bind_iommufd, out_devid),
@@ -474,7 +478,7 @@ static __always_inline int vfio_cmd(struct vfio_file *file, unsigned int nr, voi
 	const struct vfio_ioctl *row = &vfio_ioctls[nr];
 	struct vfio_caps caps __uninitialized;
 	struct vfio_cmd cmd __uninitialized;
-	int ret = 0;
+	int ret = 0, error;
 
 	caps.base = row->out;
 	caps.last = 0;
@@ -499,8 +503,12 @@ static __always_inline int vfio_cmd(struct vfio_file *file, unsigned int nr, voi
 		ret = vfio_cmd_fetch(row, &cmd);
 	if (!ret)
 		ret = vfio_cmd_run(row, &cmd, nr);
-	if ((!ret || (ret == -ENOSPC && row->tells_size)) && (row->out || cmd.out_len))
-		ret = vfio_cmd_reply(row, &cmd) ?: ret;
+	if ((!ret || (ret == -ENOSPC && row->tells_size)) && (row->out || cmd.out_len)) {
+		error = vfio_cmd_reply(row, &cmd);
+		if (unlikely(row->done))
+			error = row->done(&cmd, error);
+		ret = error ?: ret;
+	}
 	if (unlikely(cmd.data))
 		kfree(cmd.data);
 	return ret;

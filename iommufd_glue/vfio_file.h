@@ -15,7 +15,7 @@ struct kvm;
 /**
  * struct vfio_file - one open file of a device
  * @vdev: the device; the file holds a reference. When its gate is closed, the file is revoked.
- * @bound: the file owns the device, or did when it was revoked; set once, by vfio_bind()
+ * @bound: the file owns the device, or did when it was revoked; set once, by vfio_bind_done()
  * @mapping: address space that VMAs of this file are in
  * @devid: id of the device in its iommufd context while the file is bound
  * @kvm: the virtual machine that this file was announced to, for people to see; not referenced
@@ -51,7 +51,7 @@ static __always_inline int vfio_device_enter(struct vfio_file *file, bool unboun
 
 	*gate = srcu_read_lock_fast(&vdev->gate);
 	if (likely(!READ_ONCE(vdev->revoked))) {
-		/* Pairs with vfio_bind(). */
+		/* Pairs with vfio_bind_done(). */
 		if (likely(unbound || smp_load_acquire(&file->bound)))
 			return 0;
 		ret = -EINVAL;
@@ -77,6 +77,7 @@ extern const struct file_operations vfio_file_fops;
 /* bind.c */
 int vfio_bind_fetch(struct vfio_cmd *cmd);
 int vfio_bind(struct vfio_cmd *cmd);
+int vfio_bind_done(struct vfio_cmd *cmd, int error);
 int vfio_attach_fetch(struct vfio_cmd *cmd);
 int vfio_attach(struct vfio_cmd *cmd);
 int vfio_detach_fetch(struct vfio_cmd *cmd);

@@ -6,11 +6,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -211,6 +215,93 @@ TEST_F(cdev, bind_arguments)
 	arg.more[1] = 0;
 	EXPECT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 	close(other);
+}
+
+struct late_bind {
+	int fd;
+	struct vfio_device_bind_iommufd *cmd;
+	int err;
+};
+
+static void *late_bind_thread(void *arg)
+{
+	struct late_bind *b = arg;
+
+	b->err = vfio_ioctl(b->fd, VFIO_DEVICE_BIND_IOMMUFD, b->cmd);
+	return NULL;
+}
+
+/* A page each write to which waits for us */
+static int watch_page(void *page)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP };
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)page, .len = 0x1000 },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg) ? -errno : fd;
+}
+
+static int write_protect(int uffd, void *page, bool on)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { .start = (uintptr_t)page, .len = 0x1000 },
+		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+
+	return ioctl(uffd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
+}
+
+/*
+ * The device id has nowhere to go any more when the device has been bound: it is not. In-tree has
+ * locks held for as long as the write waits, which the other BIND would need.
+ */
+TEST_F(cdev, answer_lost)
+{
+	struct late_bind b = { .fd = self->fd };
+	int uffd, other = vfio_cdev_open(self->bdf), tries;
+	struct uffd_msg msg;
+	pthread_t thread;
+
+	OURS_ONLY();
+	ASSERT_LE(0, other);
+	b.cmd = mmap(NULL, 0x1000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, b.cmd);
+	*b.cmd = (struct vfio_device_bind_iommufd){
+		.argsz = sizeof(*b.cmd), .iommufd = self->iommufd,
+	};
+	uffd = watch_page(b.cmd);
+	if (uffd < 0)
+		SKIP(return, "userfaultfd: %s", strerror(-uffd));
+	ASSERT_EQ(0, write_protect(uffd, b.cmd, true));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, late_bind_thread, &b));
+	for (tries = 0; tries < 10; tries++) {
+		ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+		if (vfio_bind(other, 1000, NULL) == -EINVAL)
+			break;
+		/* Not the answer yet */
+		ASSERT_EQ(0, write_protect(uffd, b.cmd, false));
+		usleep(1000);
+		ASSERT_EQ(0, write_protect(uffd, b.cmd, true));
+	}
+	EXPECT_GT(10, tries);
+	EXPECT_EQ(-EINVAL, config_read(self->fd, 0, 4));
+	ASSERT_EQ(0, mprotect(b.cmd, 0x1000, PROT_READ));
+	ASSERT_EQ(0, write_protect(uffd, b.cmd, false));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(-EFAULT, b.err);
+
+	/* Nobody has it. */
+	EXPECT_EQ(-EINVAL, config_read(self->fd, 0, 4));
+	EXPECT_EQ(0, vfio_bind(other, self->iommufd, NULL));
+	close(other);
+	EXPECT_EQ(0, vfio_bind(self->fd, self->iommufd, NULL));
+	EXPECT_LE(0, config_read(self->fd, 0, 4));
+	close(uffd);
 }
 
 TEST_F(cdev, bind_smallest)
