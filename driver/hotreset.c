@@ -94,7 +94,7 @@ static struct vfio_pci_device *vfio_pci_next_in_group(struct iommu_group *group,
  * vfio_pci_settle_group - end what former sessions have left to do in the rest of an IOMMU group
  * @vpd: a device of the group
  *
- * Until then the group is of their iommufd contexts.
+ * Until then the group is owned on behalf of their iommufd contexts, and nobody else gets it.
  *
  * Context: the session lock may be held, and the device lock: the workers of others want neither
  */

@@ -146,8 +146,8 @@ void vfio_pci_restore_lost(struct vfio_pci_device *vpd)
  * @vpd: the device, IDLE
  *
  * What cannot be reset alone is reset together with all that a reset of its slot or bus takes
- * along, if nobody uses any of it. Else it is as clean as it gets. iommufd has kept it from all
- * memory until now.
+ * along, if nobody uses any of it. Else it is as clean as it gets. Since the session it has been
+ * kept from all memory, until now.
  *
  * Context: in the reset worker, or after that was cancelled: one caller at a time. Takes core_lock.
  * Return: 0; -EAGAIN when the PCI core has the function locked, or it is frozen
@@ -173,7 +173,6 @@ int vfio_pci_make_clean(struct vfio_pci_device *vpd)
 	/* If it has been pulled out, something else may be in its slot. */
 	if (ret && ret != -ENODEV)
 		vfio_pci_hot_reset_idle(vpd);
-	/* iommufd faults pages in with its locks held, and faults take hw_lock. */
 	vfio_device_release_dma(&vpd->vdev);
 	return 0;
 }

@@ -107,7 +107,7 @@ int vfio_bind(struct vfio_cmd *cmd)
 	vdev->mapping = file->mapping;
 	ret = vdev->ops->open(vdev, file, cmd->data);
 	if (ret) {
-		/* As clean as it was */
+		/* As clean as it was: there is nothing to keep it from. */
 		vdev->mapping = NULL;
 		iommufd_device_unbind(idev);
 		vdev->idev = NULL;
