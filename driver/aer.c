@@ -57,7 +57,7 @@ static void vfio_pci_freeze(struct vfio_pci_device *vpd)
 
 	if (vpd->frozen)
 		return;
-	if (vpd->hw == VFIO_PCI_LIVE)
+	if (vfio_pci_is_live(vpd))
 		vfio_pci_decode_block(vpd);
 	WRITE_ONCE(vpd->frozen, true);
 	/* What the PCI core is at work on has been saved before. */
@@ -72,7 +72,7 @@ static void vfio_pci_freeze(struct vfio_pci_device *vpd)
 static void vfio_pci_frozen_restore(struct vfio_pci_device *vpd)
 {
 	const u16 user = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-	struct pci_saved_state *state = vpd->frozen_state ?: vpd->saved;
+	struct pci_saved_state *state = vpd->frozen_state ?: vpd->session.saved;
 	struct pci_dev *pdev = vpd->pdev;
 	u16 command;
 
@@ -80,7 +80,7 @@ static void vfio_pci_frozen_restore(struct vfio_pci_device *vpd)
 	if (state)
 		pci_load_saved_state(pdev, state);
 	pci_restore_state(pdev);
-	if (vpd->frozen_state || vpd->hw != VFIO_PCI_LIVE)
+	if (vpd->frozen_state || !vfio_pci_is_live(vpd))
 		return;
 	pci_read_config_word(pdev, PCI_COMMAND, &command);
 	command &= ~user;
@@ -95,7 +95,7 @@ static void vfio_pci_thaw(struct vfio_pci_device *vpd)
 	kfree(vpd->frozen_state);
 	vpd->frozen_state = NULL;
 	WRITE_ONCE(vpd->frozen, false);
-	if (vpd->hw == VFIO_PCI_LIVE) {
+	if (vfio_pci_is_live(vpd)) {
 		vfio_pci_config_after_reset(vpd);
 		vfio_pci_decode_update(vpd);
 	}
@@ -118,7 +118,7 @@ void vfio_pci_give_up(struct vfio_pci_device *vpd)
 	if (pci_device_is_present(vpd->pdev))
 		vfio_pci_frozen_restore(vpd);
 	else
-		vfio_pci_set_hw(vpd, VFIO_PCI_IDLE);
+		vfio_pci_session_lose(vpd);
 	vfio_pci_thaw(vpd);
 }
 

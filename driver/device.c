@@ -4,19 +4,6 @@
  */
 #include "vfio_pci.h"
 
-/**
- * vfio_pci_set_hw - the hardware is somebody's, or is not any more
- * @vpd: the device
- * @hw: what it is doing from now on
- */
-void vfio_pci_set_hw(struct vfio_pci_device *vpd, enum vfio_pci_hw hw)
-{
-	lockdep_assert_held(&vpd->hw_lock);
-
-	vpd->hw = hw;
-	vfio_pci_decode_update(vpd);
-}
-
 static void vfio_pci_find_msix_table(struct vfio_pci_device *vpd)
 {
 	struct pci_dev *pdev = vpd->pdev;
@@ -40,21 +27,7 @@ static int vfio_pci_settle(struct vfio_device *vdev, struct vfio_file *file)
 	ret = vfio_pci_sriov_settle(vpd, file);
 	if (ret)
 		return ret;
-	/* If the worker has not begun yet, it need not. */
-	cancel_delayed_work_sync(&vpd->reset_work);
-	ret = vfio_pci_wake(vdev);
-	if (ret) {
-		queue_delayed_work(vfio_pci_wq, &vpd->reset_work, 0);
-		return vfio_err(file, ret, "the function does not wake up");
-	}
-	ret = vfio_pci_make_clean(vpd);
-	vfio_pci_rest(vdev);
-	vfio_pci_settle_group(vpd);
-	if (ret) {
-		queue_delayed_work(vfio_pci_wq, &vpd->reset_work, 0);
-		vfio_err(file, ret, "somebody else is about to reset or unbind the function");
-	}
-	return ret;
+	return vfio_pci_session_settle(vpd, file);
 }
 
 static int vfio_pci_start(struct vfio_pci_device *vpd, struct vfio_file *file)
@@ -83,15 +56,12 @@ static int vfio_pci_start(struct vfio_pci_device *vpd, struct vfio_file *file)
 
 	/* What is saved, and given back after the session, has INTx closed. */
 	vfio_pci_irq_open(vpd);
-	pci_save_state(pdev);
-	vpd->saved = pci_store_saved_state(pdev);
-	if (!vpd->saved) {
-		ret = -ENOMEM;
+	ret = vfio_pci_session_save(vpd);
+	if (ret)
 		goto disable;
-	}
 	ret = vfio_pci_config_open(vpd);
 	if (ret)
-		goto free_saved;
+		goto forget;
 	ret = vfio_pci_igd_open(vpd);
 	if (ret) {
 		vfio_err(file, ret, "the graphics' OpRegion cannot be used");
@@ -101,17 +71,15 @@ static int vfio_pci_start(struct vfio_pci_device *vpd, struct vfio_file *file)
 	vfio_pci_atomics_open(vpd);
 	vfio_pci_bars_open(vpd);
 
-	vpd->clean = false;
-	vfio_pci_set_hw(vpd, VFIO_PCI_LIVE);
+	vfio_pci_session_begin(vpd);
 	vfio_pci_unlock(vpd);
 	return 0;
 
 close_config:
 	vfio_pci_extras_close(vpd);
 	vfio_pci_config_close(vpd);
-free_saved:
-	kfree(vpd->saved);
-	vpd->saved = NULL;
+forget:
+	vfio_pci_session_forget(vpd);
 disable:
 	pci_disable_device(pdev);
 unlock:
@@ -143,7 +111,7 @@ static void vfio_pci_close(struct vfio_device *vdev)
 	scoped_guard(vfio_pci, vpd) {
 		vfio_pci_set_power_state(vpd, PCI_D0);
 		vfio_pci_decode_block(vpd);
-		vfio_pci_set_hw(vpd, VFIO_PCI_IDLE);
+		vfio_pci_session_leave(vpd);
 		if (VFIO_PCI_DMABUF)
 			vfio_pci_dmabufs_close(vpd);
 		/* Before the page tables go: behind them is the host's memory. */
@@ -162,7 +130,7 @@ static void vfio_pci_close(struct vfio_device *vdev)
 
 static void vfio_pci_clean(struct vfio_device *vdev)
 {
-	queue_delayed_work(vfio_pci_wq, &to_vfio_pci(vdev)->reset_work, 0);
+	vfio_pci_session_clean(to_vfio_pci(vdev));
 }
 
 static void vfio_pci_request(struct vfio_device *vdev)
@@ -293,7 +261,7 @@ int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	mutex_init(&vpd->dmabufs_lock);
 	INIT_LIST_HEAD(&vpd->dmabufs);
 	init_waitqueue_head(&vpd->thawed);
-	INIT_DELAYED_WORK(&vpd->reset_work, vfio_pci_reset_work);
+	vfio_pci_session_init(vpd);
 	INIT_LIST_HEAD(&vpd->ioeventfds);
 	ret = init_srcu_struct(&vpd->decode_srcu);
 	if (ret)
@@ -310,17 +278,16 @@ int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = vfio_pci_vga_init(vpd);
 	if (ret)
 		goto exit_power;
-	vpd->reset_works = true;
 	vfio_pci_hot_reset_add(vpd);
 	/* Before it can be opened: a session ends what is queued, and nothing may follow. */
-	queue_delayed_work(vfio_pci_wq, &vpd->reset_work, 0);
+	vfio_pci_session_clean(vpd);
 	ret = vfio_device_register(vdev);
 	if (ret)
 		goto del_hot_reset;
 	return 0;
 
 del_hot_reset:
-	cancel_delayed_work_sync(&vpd->reset_work);
+	vfio_pci_session_stop(vpd);
 	vfio_pci_hot_reset_del(vpd);
 	vfio_pci_vga_exit(vpd);
 exit_power:
@@ -350,11 +317,9 @@ void vfio_pci_remove(struct pci_dev *pdev)
 	vfio_pci_give_up(vpd);
 	vfio_pci_sriov_remove(vpd);
 	vfio_device_unregister(&vpd->vdev);
-	cancel_delayed_work_sync(&vpd->reset_work);
+	vfio_pci_session_stop(vpd);
 	vfio_pci_hot_reset_del(vpd);
-	vfio_pci_make_clean_locked(vpd);
-	/* The host's driver, which is tried once and next, wants the group to be nobody's. */
-	vfio_pci_settle_group(vpd);
+	vfio_pci_session_exit(vpd);
 	vfio_pci_vga_exit(vpd);
 	vfio_pci_power_exit(vpd);
 	vfio_pci_sriov_exit(vpd);

@@ -63,55 +63,42 @@ void vfio_pci_hot_reset_del(struct vfio_pci_device *vpd)
 	wait_var_event_mutex(&vpd->pins, !vpd->pins, &vfio_pci_list_lock);
 }
 
-static void vfio_pci_unpin(struct vfio_pci_device *vpd)
+/**
+ * vfio_pci_unpin - remove need not wait for the caller any more
+ * @vpd: a pinned device
+ */
+void vfio_pci_unpin(struct vfio_pci_device *vpd)
 {
-	lockdep_assert_held(&vfio_pci_list_lock);
-
+	guard(mutex)(&vfio_pci_list_lock);
 	if (!--vpd->pins)
 		wake_up_var(&vpd->pins);
 }
 
-/* Pins the device of the IOMMU group that follows the one with the id @last. */
-static struct vfio_pci_device *vfio_pci_next_in_group(struct iommu_group *group, int last)
+/**
+ * vfio_pci_pin_next_in_group - go over the devices of an IOMMU group that are ours
+ * @vpd: one of them
+ * @last: pci_dev_id() of the one before, -1 for the first
+ *
+ * Return: the next, which cannot go before vfio_pci_unpin(); NULL behind the last
+ */
+struct vfio_pci_device *vfio_pci_pin_next_in_group(struct vfio_pci_device *vpd, int last)
 {
-	struct vfio_pci_device *vpd, *next = NULL;
+	struct iommu_group *group = iommu_group_get(&vpd->pdev->dev);
+	struct vfio_pci_device *other, *next = NULL;
 
 	guard(mutex)(&vfio_pci_list_lock);
-	list_for_each_entry(vpd, &vfio_pci_list, node) {
-		struct iommu_group *its = iommu_group_get(&vpd->pdev->dev);
+	list_for_each_entry(other, &vfio_pci_list, node) {
+		struct iommu_group *its = iommu_group_get(&other->pdev->dev);
 
 		iommu_group_put(its);
-		if (its == group && (int)pci_dev_id(vpd->pdev) > last &&
-		    (!next || pci_dev_id(vpd->pdev) < pci_dev_id(next->pdev)))
-			next = vpd;
+		if (its == group && (int)pci_dev_id(other->pdev) > last &&
+		    (!next || pci_dev_id(other->pdev) < pci_dev_id(next->pdev)))
+			next = other;
 	}
+	iommu_group_put(group);
 	if (next)
 		next->pins++;
 	return next;
-}
-
-/**
- * vfio_pci_settle_group - end what former sessions have left to do in the rest of an IOMMU group
- * @vpd: a device of the group
- *
- * Until then the group is owned on behalf of their iommufd contexts, and nobody else gets it.
- *
- * Context: the session lock may be held, and the device lock: the workers of others want neither
- */
-void vfio_pci_settle_group(struct vfio_pci_device *vpd)
-{
-	struct iommu_group *group = iommu_group_get(&vpd->pdev->dev);
-	struct vfio_pci_device *other;
-	int last = -1;
-
-	while ((other = vfio_pci_next_in_group(group, last))) {
-		last = pci_dev_id(other->pdev);
-		if (other != vpd)
-			flush_delayed_work(&other->reset_work);
-		scoped_guard(mutex, &vfio_pci_list_lock)
-			vfio_pci_unpin(other);
-	}
-	iommu_group_put(group);
 }
 
 /* Is the function, or a bridge above it, in the slot? */
@@ -140,7 +127,6 @@ static void vfio_pci_set_put(struct vfio_pci_reset_set *set)
 
 	if (IS_ERR_OR_NULL(set))
 		return;
-	guard(mutex)(&vfio_pci_list_lock);
 	for (i = 0; i < set->nr; i++) {
 		if (set->fns[i].vpd)
 			vfio_pci_unpin(set->fns[i].vpd);
@@ -212,7 +198,7 @@ static struct vfio_pci_reset_set *vfio_pci_set_of(struct vfio_cmd *cmd)
 	/* What a session just ended has left to do would be in the way, and hide whose it is. */
 	for (i = 0; i < set->nr; i++) {
 		if (set->fns[i].vpd)
-			flush_delayed_work(&set->fns[i].vpd->reset_work);
+			vfio_pci_session_flush(set->fns[i].vpd);
 	}
 	return set;
 }
@@ -222,7 +208,7 @@ static int vfio_pci_shared_id(struct vfio_cmd *cmd, struct vfio_pci_device *vpd)
 {
 	lockdep_assert_held(&vpd->hw_lock);
 
-	return vfio_device_shared_id(cmd->vdev, &vpd->vdev, vpd->hw == VFIO_PCI_LIVE);
+	return vfio_device_shared_id(cmd->vdev, &vpd->vdev, vfio_pci_is_live(vpd));
 }
 
 static u32 vfio_pci_devid(struct vfio_cmd *cmd, struct vfio_pci_device *vpd)
@@ -333,7 +319,7 @@ static bool vfio_pci_may_reset(struct vfio_cmd *cmd, struct vfio_pci_device *vpd
 
 	if (vfio_pci_shared_id(cmd, vpd) >= 0)
 		return true;
-	for (i = 0; vpd->hw == VFIO_PCI_LIVE && i < reset->count; i++) {
+	for (i = 0; vfio_pci_is_live(vpd) && i < reset->count; i++) {
 		if (vfio_device_is_of_fd(&vpd->vdev, fds[i]) > 0)
 			return true;
 	}
@@ -402,7 +388,7 @@ int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd)
 
 /**
  * vfio_pci_hot_reset_idle - reset functions that cannot be reset alone, if nobody uses any
- * @vpd: one of them, IDLE
+ * @vpd: one of them, nobody's
  *
  * Context: takes the core_lock and the hw_lock of all of them
  */
@@ -417,14 +403,14 @@ void vfio_pci_hot_reset_idle(struct vfio_pci_device *vpd)
 	guard(vfio_pci_set)(set);
 	for (i = 0; i < set->nr; i++) {
 		guard(mutex)(&set->fns[i].vpd->hw_lock);
-		if (set->fns[i].vpd->hw != VFIO_PCI_IDLE || set->fns[i].vpd->frozen)
+		if (!vfio_pci_is_idle(set->fns[i].vpd) || set->fns[i].vpd->frozen)
 			return;
 	}
 	if (vfio_pci_set_reset(set))
 		return;
 	for (i = 0; i < set->nr; i++) {
 		guard(mutex)(&set->fns[i].vpd->hw_lock);
-		if (!set->fns[i].vpd->reset_works)
-			vfio_pci_reset_finish(set->fns[i].vpd, true);
+		if (!set->fns[i].vpd->session.reset_works)
+			vfio_pci_session_over(set->fns[i].vpd, true);
 	}
 }

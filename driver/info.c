@@ -49,7 +49,7 @@ int vfio_pci_get_info(struct vfio_cmd *cmd)
 	struct vfio_device_info *info = (void *)cmd->arg;
 
 	info->flags = VFIO_DEVICE_FLAGS_PCI;
-	if (vpd->reset_works)
+	if (vpd->session.reset_works)
 		info->flags |= VFIO_DEVICE_FLAGS_RESET;
 	if (vpd->atomics) {
 		atomics = vfio_caps_add(cmd->caps, VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP, 1,

@@ -62,7 +62,7 @@ static void vfio_pci_ioeventfd_worker(struct work_struct *work)
 		return;
 	}
 	guard(vfio_pci_hw)(vpd);
-	if (vpd->hw == VFIO_PCI_LIVE && !vpd->suspended)
+	if (vfio_pci_is_live(vpd) && !vpd->suspended)
 		vfio_pci_ioeventfd_write(io);
 }
 

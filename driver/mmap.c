@@ -101,9 +101,9 @@ void vfio_pci_decode_update(struct vfio_pci_device *vpd)
 
 	lockdep_assert_held(&vpd->hw_lock);
 
-	on = vpd->hw == VFIO_PCI_LIVE && !vpd->suspended && !vfio_pci_asleep(pdev->current_state) &&
+	on = vfio_pci_is_live(vpd) && !vpd->suspended && !vfio_pci_asleep(pdev->current_state) &&
 	     (pdev->no_command_memory || vfio_pci_config_command(vpd) & PCI_COMMAND_MEMORY);
-	if (vpd->hw == VFIO_PCI_LIVE && (vpd->frozen || vpd->in_core))
+	if (vfio_pci_is_live(vpd) && (vpd->frozen || vpd->in_core))
 		WRITE_ONCE(vpd->decode, VFIO_PCI_DECODE_BUSY);
 	else
 		WRITE_ONCE(vpd->decode, on ? VFIO_PCI_DECODE_ON : VFIO_PCI_DECODE_OFF);

@@ -63,7 +63,7 @@ int vfio_pci_set_power_state(struct vfio_pci_device *vpd, pci_power_t state)
 	if (!ret && forgets && vfio_pci_asleep(was) && state == PCI_D0)
 		pci_restore_state(pdev);
 	/* With the configuration came the INTx mask of then. */
-	if (state == PCI_D0 && vpd->hw == VFIO_PCI_LIVE)
+	if (state == PCI_D0 && vfio_pci_is_live(vpd))
 		vfio_pci_intx_disable_changed(vpd);
 	vfio_pci_decode_update(vpd);
 	return ret;
@@ -102,13 +102,13 @@ static int vfio_pci_suspend(struct device *dev)
 	struct vfio_pci_device *vpd = dev_get_drvdata(dev);
 
 	guard(vfio_pci)(vpd);
-	if (vpd->hw == VFIO_PCI_LIVE) {
+	if (vfio_pci_is_live(vpd)) {
 		/* The PCI core saves config space, and chooses the state. */
 		vfio_pci_set_power_state(vpd, PCI_D0);
 		vfio_pci_decode_block(vpd);
 	}
 	WRITE_ONCE(vpd->suspended, true);
-	if (vpd->hw == VFIO_PCI_LIVE)
+	if (vfio_pci_is_live(vpd))
 		vfio_pci_intx_disable_changed(vpd);
 	vfio_pci_decode_update(vpd);
 	return 0;
@@ -138,7 +138,7 @@ static int vfio_pci_resume(struct device *dev)
 	WRITE_ONCE(vpd->suspended, false);
 	if (vpd->wakeup)
 		wakeup = vfio_pci_low_power_leave(vpd);
-	if (vpd->hw == VFIO_PCI_LIVE)
+	if (vfio_pci_is_live(vpd))
 		vfio_pci_config_after_reset(vpd);
 	vfio_pci_decode_update(vpd);
 

@@ -7,25 +7,6 @@
 #include "trace.h"
 #include "vfio_pci.h"
 
-/* The PCI core has the function locked for as long as it probes, removes or resets it. */
-#define VFIO_PCI_RESET_RETRY	msecs_to_jiffies(20)
-
-/**
- * vfio_pci_reset_finish - after a session: give the function the host's configuration back
- * @vpd: the device, IDLE
- * @clean: it has been reset; if not, it cannot be
- *
- * Context: hw_lock held, or nobody else has access
- */
-void vfio_pci_reset_finish(struct vfio_pci_device *vpd, bool clean)
-{
-	vpd->clean = clean;
-	if (vpd->saved) {
-		pci_load_and_free_saved_state(vpd->pdev, &vpd->saved);
-		pci_restore_state(vpd->pdev);
-	}
-}
-
 /**
  * vfio_pci_reset_begin - keep the user off a function that is about to be reset
  * @vpd: the device
@@ -38,7 +19,7 @@ void vfio_pci_reset_begin(struct vfio_pci_device *vpd)
 {
 	lockdep_assert_held(&vpd->hw_lock);
 
-	if (vpd->hw == VFIO_PCI_LIVE) {
+	if (vfio_pci_is_live(vpd)) {
 		vfio_pci_set_power_state(vpd, PCI_D0);
 		vfio_pci_decode_block(vpd);
 	}
@@ -57,7 +38,7 @@ void vfio_pci_reset_end(struct vfio_pci_device *vpd)
 {
 	vfio_pci_core_exit(vpd);
 	WRITE_ONCE(vpd->resetter, NULL);
-	if (vpd->hw != VFIO_PCI_LIVE)
+	if (!vfio_pci_is_live(vpd))
 		return;
 	vfio_pci_config_after_reset(vpd);
 	vfio_pci_decode_update(vpd);
@@ -88,7 +69,7 @@ int vfio_pci_reset(struct vfio_pci_device *vpd)
 	vfio_pci_reset_end(vpd);
 	/* Otherwise it is for later. */
 	if (ret != -EAGAIN)
-		trace_vfio_pci_reset(vpd->pdev, vpd->hw == VFIO_PCI_LIVE ? "user" : "driver", ret);
+		trace_vfio_pci_reset(vpd->pdev, vfio_pci_is_live(vpd) ? "user" : "driver", ret);
 	return ret;
 }
 
@@ -134,86 +115,11 @@ void vfio_pci_restore_lost(struct vfio_pci_device *vpd)
 {
 	struct pci_dev *pdev = vpd->pdev;
 
-	if (vpd->saved || !pci_device_is_present(pdev) || !vfio_pci_bars_lost(pdev))
+	if (vpd->session.saved || !pci_device_is_present(pdev) || !vfio_pci_bars_lost(pdev))
 		return;
 	pci_info(pdev, "has been reset by somebody who did not restore its configuration\n");
 	/* The PCI core has saved a state of every function since it was found. */
 	pci_restore_state(pdev);
-}
-
-/**
- * vfio_pci_make_clean - nothing of a former user is left in the function
- * @vpd: the device, IDLE
- *
- * What cannot be reset alone is reset together with all that a reset of its slot or bus takes
- * along, if nobody uses any of it. Else it is as clean as it gets. Since the session it has been
- * kept from all memory, until now.
- *
- * Context: in the reset worker, or after that was cancelled: one caller at a time. Takes core_lock.
- * Return: 0; -EAGAIN when the PCI core has the function locked, or it is frozen
- */
-int vfio_pci_make_clean(struct vfio_pci_device *vpd)
-{
-	int ret = 0;
-
-	scoped_guard(vfio_pci, vpd) {
-		if (vpd->frozen)
-			return -EAGAIN;
-		/* Another function's hot reset may have done it, but leaves the rest to us. */
-		if (vpd->clean)
-			break;
-		/* By a recovery that began before probe */
-		vfio_pci_restore_lost(vpd);
-		ret = vfio_pci_reset(vpd);
-		if (ret == -EAGAIN)
-			return ret;
-		vpd->reset_works = !ret;
-		vfio_pci_reset_finish(vpd, !ret);
-	}
-	/* If it has been pulled out, something else may be in its slot. */
-	if (ret && ret != -ENODEV)
-		vfio_pci_hot_reset_idle(vpd);
-	vfio_device_release_dma(&vpd->vdev);
-	return 0;
-}
-
-/**
- * vfio_pci_make_clean_locked - the same, at the end of all sessions
- * @vpd: the device, IDLE
- *
- * Context: device lock held, as in remove; the reset worker is gone
- */
-void vfio_pci_make_clean_locked(struct vfio_pci_device *vpd)
-{
-	int ret = -ENODEV;
-
-	if (!vpd->clean) {
-		/* If it has been pulled out, something else may be in its slot. */
-		if (pci_device_is_present(vpd->pdev))
-			ret = pci_reset_function_locked(vpd->pdev);
-		trace_vfio_pci_reset(vpd->pdev, "driver", ret);
-		vfio_pci_reset_finish(vpd, !ret);
-	}
-	/* What a hot reset has cleaned was left to the worker to release. */
-	vfio_device_release_dma(&vpd->vdev);
-}
-
-/**
- * vfio_pci_reset_work - reset a function that its user has left
- * @work: in a struct vfio_pci_device
- *
- * It does not wait for the device lock, because remove waits for it with that lock held.
- */
-void vfio_pci_reset_work(struct work_struct *work)
-{
-	struct vfio_pci_device *vpd = container_of(to_delayed_work(work), struct vfio_pci_device,
-						   reset_work);
-
-	/* One that does not wake up cannot be reset either. */
-	pm_runtime_get_sync(&vpd->pdev->dev);
-	if (vfio_pci_make_clean(vpd))
-		queue_delayed_work(vfio_pci_wq, &vpd->reset_work, VFIO_PCI_RESET_RETRY);
-	pm_runtime_put_autosuspend(&vpd->pdev->dev);
 }
 
 /**
@@ -228,7 +134,7 @@ int vfio_pci_reset_ioctl(struct vfio_cmd *cmd)
 	struct vfio_pci_device *vpd = to_vfio_pci(cmd->vdev);
 	int ret;
 
-	if (!vpd->reset_works)
+	if (!vpd->session.reset_works)
 		return vfio_err(cmd->file, -EINVAL, "the function has no reset of its own");
 
 	guard(vfio_pci_user)(vpd);
@@ -283,7 +189,7 @@ void vfio_pci_reset_done(struct pci_dev *pdev)
 	if (--vpd->reset_depth)
 		return;
 	vfio_pci_reset_end(vpd);
-	if (vpd->hw == VFIO_PCI_LIVE)
+	if (vfio_pci_is_live(vpd))
 		trace_vfio_pci_reset(pdev, "host", 0);
 	vfio_pci_unlock(vpd);
 	pm_runtime_put_autosuspend(&pdev->dev);

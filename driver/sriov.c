@@ -175,8 +175,7 @@ int vfio_pci_sriov_settle(struct vfio_pci_device *vpd, struct vfio_file *file)
 
 	if (!pf)
 		return 0;
-	flush_delayed_work(&pf->reset_work);
-	if (delayed_work_pending(&pf->reset_work))
+	if (!vfio_pci_session_flush(pf))
 		return vfio_err(file, -EAGAIN, "the physical function is about to be reset");
 	return 0;
 }
@@ -262,7 +261,7 @@ void vfio_pci_sriov_block(struct vfio_pci_device *vpd)
 	mutex_lock(&vpd->sriov.lock);
 	list_for_each_entry(vf, &vpd->sriov.vfs, sriov.vfs) {
 		vfio_pci_reset_prepare(vf->pdev);
-		if (vf->hw == VFIO_PCI_LIVE)
+		if (vfio_pci_is_live(vf))
 			pci_save_state(vf->pdev);
 	}
 }
@@ -280,7 +279,7 @@ void vfio_pci_sriov_unblock(struct vfio_pci_device *vpd)
 	if (!vpd->pdev->is_physfn)
 		return;
 	list_for_each_entry(vf, &vpd->sriov.vfs, sriov.vfs) {
-		if (vf->hw == VFIO_PCI_LIVE)
+		if (vfio_pci_is_live(vf))
 			pci_restore_state(vf->pdev);
 		vfio_pci_reset_done(vf->pdev);
 	}

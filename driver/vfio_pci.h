@@ -20,13 +20,33 @@ struct vfio_pci_device;
 struct vfio_pci_region;
 
 /**
- * enum vfio_pci_hw - what the hardware is doing
- * @VFIO_PCI_IDLE: nothing: it is nobody's, clean or being reset
- * @VFIO_PCI_LIVE: what its user wants
+ * enum vfio_pci_hw - whose the hardware is, and what is left of its last user; see session.c
+ * @VFIO_PCI_USED: nobody's. Not reset since the host had it, or it cannot be reset.
+ * @VFIO_PCI_CLEAN: nobody's. Nobody has touched it since its last reset.
+ * @VFIO_PCI_LEFT: nobody's. Kept from all memory until it has been reset.
+ * @VFIO_PCI_LIVE: its user's
+ * @VFIO_PCI_LOST: its user's, but it has failed for good: they have no BARs any more
  */
 enum vfio_pci_hw {
-	VFIO_PCI_IDLE,
+	VFIO_PCI_USED,
+	VFIO_PCI_CLEAN,
+	VFIO_PCI_LEFT,
 	VFIO_PCI_LIVE,
+	VFIO_PCI_LOST,
+};
+
+/**
+ * struct vfio_pci_session - whose the function is, and what is to be done when its user has gone
+ * @hw: the state. Protected by hw_lock, as all here.
+ * @reset_works: the function can be reset alone, for all we know
+ * @saved: configuration that the host gets back; not NULL in LEFT, LIVE and LOST
+ * @clean_work: resets the function when its user has left it. Outside of core_lock.
+ */
+struct vfio_pci_session {
+	enum vfio_pci_hw hw;
+	bool reset_works;
+	struct pci_saved_state *saved;
+	struct delayed_work clean_work;
 };
 
 /**
@@ -115,11 +135,11 @@ struct vfio_pci_sriov {
  *	Inside the session lock, outside pci_bus_sem, which the PCI core takes for that.
  * @hw_lock: held by whoever changes what the function is or decodes: a write to config space, a
  *	reset, a power state. Inside @core_lock and pci_bus_sem, with which the PCI core calls for
- *	recovery from errors, and to resume for that. Outside the interrupt lock. Protects @hw to
- *	@saved, @rom and the config planes; readers of @decode and @low_power are inside
+ *	recovery from errors, and to resume for that. Outside the interrupt lock. Protects @session
+ *	to @frozen, @rom and the config planes; readers of @decode and @low_power are inside
  *	@decode_srcu, those of the planes take no lock.
  * @in_core: the holder of @core_lock is in the PCI core, and has let go of @hw_lock
- * @hw: what the hardware is doing, changed by vfio_pci_set_hw()
+ * @session: whose it is, and what their going leaves to be done
  * @decode: may memory BARs be touched?
  * @decode_srcu: who touches a BAR, or maps one, is inside
  * @resetter: the task that resets the function, with @core_lock held
@@ -133,10 +153,6 @@ struct vfio_pci_sriov {
  * @frozen: the PCI core recovers from an error of the function, or of its neighbours
  * @frozen_state: config space of before
  * @thawed: woken when @frozen goes
- * @clean: nobody has touched the function since its last reset
- * @reset_works: the function can be reset alone, for all we know
- * @reset_work: resets the function after a session
- * @saved: config space of the clean function, given back after the session
  * @barmap: BARs as pread and pwrite reach them; mapped on first use
  * @bar_mmap: bit per BAR: may be mapped by the user
  * @bar_reserved: bit per BAR: its resource has been requested
@@ -168,7 +184,7 @@ struct vfio_pci_device {
 	struct mutex core_lock;	/* see above, and Documentation/design.rst */
 	struct mutex hw_lock;
 	bool in_core;
-	enum vfio_pci_hw hw;
+	struct vfio_pci_session session;
 	enum vfio_pci_decode decode;
 	struct srcu_struct decode_srcu;
 	bool suspended;
@@ -180,10 +196,6 @@ struct vfio_pci_device {
 	bool frozen;
 	struct pci_saved_state *frozen_state;
 	wait_queue_head_t thawed;
-	bool clean;
-	bool reset_works;
-	struct delayed_work reset_work;
-	struct pci_saved_state *saved;
 	void __iomem *barmap[PCI_STD_NUM_BARS];
 	u8 bar_mmap;
 	u8 bar_reserved;
@@ -208,6 +220,17 @@ struct vfio_pci_device {
 static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *vdev)
 {
 	return container_of(vdev, struct vfio_pci_device, vdev);
+}
+
+static inline bool vfio_pci_is_live(const struct vfio_pci_device *vpd)
+{
+	return vpd->session.hw == VFIO_PCI_LIVE;
+}
+
+/* Nobody's: it may be reset without asking anybody */
+static inline bool vfio_pci_is_idle(const struct vfio_pci_device *vpd)
+{
+	return vpd->session.hw < VFIO_PCI_LIVE;
 }
 
 /* Only in D0 a function answers more than config space and messages (PCIe r6.2 5.3.1). */
@@ -253,9 +276,22 @@ extern bool vfio_pci_nointxmask;
 extern bool vfio_pci_disable_vga;
 
 /* device.c: probe and remove, and what a session turns on and off */
-void vfio_pci_set_hw(struct vfio_pci_device *vpd, enum vfio_pci_hw hw);
 int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id);
 void vfio_pci_remove(struct pci_dev *pdev);
+
+/* session.c: whose the hardware is, and what a session leaves to be done */
+void vfio_pci_session_init(struct vfio_pci_device *vpd);
+void vfio_pci_session_stop(struct vfio_pci_device *vpd);
+void vfio_pci_session_exit(struct vfio_pci_device *vpd);
+int vfio_pci_session_settle(struct vfio_pci_device *vpd, struct vfio_file *file);
+int vfio_pci_session_save(struct vfio_pci_device *vpd);
+void vfio_pci_session_forget(struct vfio_pci_device *vpd);
+void vfio_pci_session_begin(struct vfio_pci_device *vpd);
+void vfio_pci_session_lose(struct vfio_pci_device *vpd);
+void vfio_pci_session_leave(struct vfio_pci_device *vpd);
+void vfio_pci_session_clean(struct vfio_pci_device *vpd);
+bool vfio_pci_session_flush(struct vfio_pci_device *vpd);
+void vfio_pci_session_over(struct vfio_pci_device *vpd, bool clean);
 
 /* info.c */
 void vfio_pci_atomics_open(struct vfio_pci_device *vpd);
@@ -308,15 +344,11 @@ void vfio_pci_dmabufs_close(struct vfio_pci_device *vpd);
 int vfio_pci_dma_buf_iommufd_map(struct dma_buf_attachment *attach, struct phys_vec *phys);
 
 /* reset.c */
-int vfio_pci_make_clean(struct vfio_pci_device *vpd);
-void vfio_pci_make_clean_locked(struct vfio_pci_device *vpd);
 int vfio_pci_reset(struct vfio_pci_device *vpd);
 int vfio_pci_reset_ioctl(struct vfio_cmd *cmd);
-void vfio_pci_reset_work(struct work_struct *work);
 void vfio_pci_reset_begin(struct vfio_pci_device *vpd);
 void vfio_pci_reset_end(struct vfio_pci_device *vpd);
 void vfio_pci_restore_lost(struct vfio_pci_device *vpd);
-void vfio_pci_reset_finish(struct vfio_pci_device *vpd, bool clean);
 void vfio_pci_reset_prepare(struct pci_dev *pdev);
 void vfio_pci_reset_done(struct pci_dev *pdev);
 
@@ -325,7 +357,8 @@ void vfio_pci_hot_reset_add(struct vfio_pci_device *vpd);
 void vfio_pci_hot_reset_del(struct vfio_pci_device *vpd);
 int vfio_pci_hot_reset_info(struct vfio_cmd *cmd);
 int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd);
-void vfio_pci_settle_group(struct vfio_pci_device *vpd);
+struct vfio_pci_device *vfio_pci_pin_next_in_group(struct vfio_pci_device *vpd, int last);
+void vfio_pci_unpin(struct vfio_pci_device *vpd);
 void vfio_pci_hot_reset_idle(struct vfio_pci_device *vpd);
 
 /* power.c */

@@ -144,23 +144,6 @@ int vfio_bind_done(struct vfio_cmd *cmd, int error)
 	return 0;
 }
 
-/*
- * iommufd gives the device up, and all that it holds of the user's is let go. But what is still in
- * the device must not get at the memory of the host, which without an owner is behind an identity
- * mapping, perhaps: its IOMMU group stays owned, and blocked. That it passes to us without a moment
- * in between takes iommufd's own word, its context. It is never looked into, and nobody can show it
- * by accident: a context that comes to the same place has to settle() the device, and so its group,
- * before it binds any of it.
- */
-static void vfio_iommufd_unbind(struct vfio_device *vdev)
-{
-	void *owner = iommufd_device_to_ictx(vdev->idev);
-
-	vdev->blocked = !WARN_ON(iommu_device_claim_dma_owner(vdev->device.parent, owner));
-	iommufd_device_unbind(vdev->idev);
-	vdev->idev = NULL;
-}
-
 /**
  * vfio_session_end - nobody owns the device any more
  * @vdev: a device that has an owner
@@ -172,11 +155,21 @@ static void vfio_iommufd_unbind(struct vfio_device *vdev)
  */
 void vfio_session_end(struct vfio_device *vdev)
 {
+	void *owner = iommufd_device_to_ictx(vdev->idev);
 	unsigned long pasid;
 	void *pt_id;
 
 	lockdep_assert_held(&vdev->lock);
 
+	/*
+	 * What is still in the device when iommufd gives it up must not get at the memory of the
+	 * host, which without an owner is behind an identity mapping, perhaps: its IOMMU group
+	 * stays owned, and blocked. That it passes to us without a moment in between takes
+	 * iommufd's own word, its context. It is never looked into, and nobody can show it by
+	 * accident: a context that comes to the same place has to settle() the device, and so its
+	 * group, before it binds any of it.
+	 */
+	WARN_ON(iommu_device_claim_dma_owner(vdev->device.parent, owner));
 	vdev->ops->close(vdev);
 	xa_for_each(&vdev->pasids, pasid, pt_id)
 		iommufd_device_detach(vdev->idev, pasid);
@@ -184,7 +177,8 @@ void vfio_session_end(struct vfio_device *vdev)
 	if (vdev->pt_id)
 		iommufd_device_detach(vdev->idev, IOMMU_NO_PASID);
 	vdev->pt_id = 0;
-	vfio_iommufd_unbind(vdev);
+	iommufd_device_unbind(vdev->idev);
+	vdev->idev = NULL;
 	vdev->mapping = NULL;
 	trace_vfio_session_end(vdev);
 	vdev->ops->clean(vdev);
@@ -194,15 +188,13 @@ void vfio_session_end(struct vfio_device *vdev)
 
 /**
  * vfio_device_release_dma - the device need not be kept from memory any more
- * @vdev: the device, between two sessions: reset, or as clean as it gets
+ * @vdev: the device, reset, or as clean as it gets
  *
- * Context: may sleep. The device model sees to it that there is one caller at a time.
+ * Context: may sleep; once for each call of the ops' close
  */
 void vfio_device_release_dma(struct vfio_device *vdev)
 {
-	if (vdev->blocked)
-		iommu_device_release_dma_owner(vdev->device.parent);
-	vdev->blocked = false;
+	iommu_device_release_dma_owner(vdev->device.parent);
 }
 EXPORT_SYMBOL_GPL(vfio_device_release_dma);
 

@@ -126,8 +126,8 @@ struct vfio_feature {
  * @ioctls: what answers the ioctls that are not the front end's own, by VFIO_NR(). A missing one
  *	is ENOTTY to the user.
  * @features: table of the features it has, @nr_features rows
- * @settle: a session is about to begin: end what the last one has left to do, and call
- *	vfio_device_release_dma(). The session lock is held.
+ * @settle: a session is about to begin: end what former ones have left to do. The session lock is
+ *	held.
  * @open: a user has become the owner, if the VF token that he has shown (NULL: none) or not shown
  *	lets him: make the hardware LIVE. The session lock is held; the device is bound to iommufd
  *	and not yet attached to a page table.
@@ -135,9 +135,10 @@ struct vfio_feature {
  *	vfio_device_set_sleepy() says so; 0 or a negative errno. Optional for who never says so.
  * @rest: end what @wake began
  * @close: the owner has gone: no interrupt, mapping or DMA of the device is left when this
- *	returns. The session lock is held, no other op runs.
- * @clean: the device has been detached, and reaches no memory. Begin what makes it fit for another
- *	user, and ends in vfio_device_release_dma(). The session lock is held.
+ *	returns. It reaches no memory until the device model has made it fit for another user, and
+ *	calls vfio_device_release_dma(). The session lock is held, no other op runs.
+ * @clean: the device has been detached: begin that, if it has not happened yet. The session lock is
+ *	held.
  * @request: ask the user to let go of the device. Any context that can sleep, at any time.
  * @read: how many bytes were read, or a negative errno
  * @write: how many bytes were written, or a negative errno
@@ -185,8 +186,6 @@ struct vfio_device_ops {
  * @released: woken when @owner becomes NULL
  * @mapping: address space that the owner's VMAs are in, or NULL
  * @idev: the device in the owner's iommufd context, or NULL
- * @blocked: the device is kept from all memory, as it is not clean; the device model's between two
- *	sessions, until vfio_device_release_dma()
  * @pt_id: page table that @idev is attached to, 0 for none
  * @pasids: the attached PASIDs; the values are their page tables' ids
  *
@@ -205,7 +204,6 @@ struct vfio_device {
 	wait_queue_head_t released;
 	struct address_space *mapping;
 	struct iommufd_device *idev;
-	bool blocked;
 	u32 pt_id;
 	struct xarray pasids;
 };

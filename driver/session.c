@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whose the hardware is, and what a session leaves to be done when its user has gone: the function
+ * has to be reset and to get the host's configuration back, and reaches no memory until then. Only
+ * this file changes the state, and knows the worker; Documentation/design.rst draws it.
+ */
+#include <linux/iommu.h>
+#include <linux/pm_runtime.h>
+
+#include "trace.h"
+#include "vfio_pci.h"
+
+/* The PCI core has the function locked for as long as it probes, removes or resets it. */
+#define VFIO_PCI_CLEAN_RETRY	msecs_to_jiffies(20)
+
+static void vfio_pci_set_hw(struct vfio_pci_device *vpd, enum vfio_pci_hw hw)
+{
+	lockdep_assert_held(&vpd->hw_lock);
+
+	vpd->session.hw = hw;
+	vfio_pci_decode_update(vpd);
+}
+
+/**
+ * vfio_pci_session_save - note the configuration that the host gets back after a session
+ * @vpd: the device, nobody's; LEFT is not one of the states that a session begins in
+ *
+ * Context: hw_lock held. vfio_pci_session_begin() or vfio_pci_session_forget() has to follow.
+ * Return: 0; -ENOMEM
+ */
+int vfio_pci_session_save(struct vfio_pci_device *vpd)
+{
+	lockdep_assert_held(&vpd->hw_lock);
+
+	pci_save_state(vpd->pdev);
+	vpd->session.saved = pci_store_saved_state(vpd->pdev);
+	return vpd->session.saved ? 0 : -ENOMEM;
+}
+
+/**
+ * vfio_pci_session_forget - undo vfio_pci_session_save(): there will be no session
+ * @vpd: the device
+ */
+void vfio_pci_session_forget(struct vfio_pci_device *vpd)
+{
+	kfree(vpd->session.saved);
+	vpd->session.saved = NULL;
+}
+
+/**
+ * vfio_pci_session_begin - the hardware is its user's: LIVE
+ * @vpd: the device, after vfio_pci_session_save()
+ *
+ * Context: hw_lock held
+ */
+void vfio_pci_session_begin(struct vfio_pci_device *vpd)
+{
+	vfio_pci_set_hw(vpd, VFIO_PCI_LIVE);
+}
+
+/**
+ * vfio_pci_session_lose - a session has lost its hardware: LOST, if there is a session
+ * @vpd: the device
+ *
+ * Context: hw_lock held, after vfio_pci_decode_block()
+ */
+void vfio_pci_session_lose(struct vfio_pci_device *vpd)
+{
+	if (vpd->session.hw == VFIO_PCI_LIVE)
+		vfio_pci_set_hw(vpd, VFIO_PCI_LOST);
+}
+
+/**
+ * vfio_pci_session_leave - the hardware's user has gone: LEFT
+ * @vpd: the device, LIVE or LOST; the front end has claimed its IOMMU group
+ *
+ * Context: hw_lock held, after vfio_pci_decode_block()
+ */
+void vfio_pci_session_leave(struct vfio_pci_device *vpd)
+{
+	vfio_pci_set_hw(vpd, VFIO_PCI_LEFT);
+}
+
+/**
+ * vfio_pci_session_over - end what a session has left to be done
+ * @vpd: the device, nobody's
+ * @clean: it has been reset; if not, it cannot be
+ *
+ * Context: hw_lock held, inside of which that of the IOMMU group is taken
+ */
+void vfio_pci_session_over(struct vfio_pci_device *vpd, bool clean)
+{
+	if (vpd->session.hw == VFIO_PCI_LEFT) {
+		pci_load_and_free_saved_state(vpd->pdev, &vpd->session.saved);
+		pci_restore_state(vpd->pdev);
+		vfio_device_release_dma(&vpd->vdev);
+	}
+	vfio_pci_set_hw(vpd, clean ? VFIO_PCI_CLEAN : VFIO_PCI_USED);
+}
+
+/*
+ * What cannot be reset alone is reset together with all that a reset of its slot or bus takes
+ * along, if nobody uses any of it. Else it is as clean as it gets.
+ *
+ * In the worker, or after that was cancelled: one caller at a time. Returns -EAGAIN when the PCI
+ * core has the function locked, or it is frozen.
+ */
+static int vfio_pci_make_clean(struct vfio_pci_device *vpd)
+{
+	int ret;
+
+	scoped_guard(vfio_pci, vpd) {
+		if (vpd->frozen)
+			return -EAGAIN;
+		/* Another function's hot reset may have done it. */
+		if (vpd->session.hw == VFIO_PCI_CLEAN)
+			return 0;
+		/* By a recovery that began before probe */
+		vfio_pci_restore_lost(vpd);
+		ret = vfio_pci_reset(vpd);
+		if (ret == -EAGAIN)
+			return ret;
+		vpd->session.reset_works = !ret;
+		/* If it has been pulled out, something else may be in its slot. */
+		if (!ret || ret == -ENODEV) {
+			vfio_pci_session_over(vpd, !ret);
+			return 0;
+		}
+	}
+	vfio_pci_hot_reset_idle(vpd);
+	guard(vfio_pci)(vpd);
+	if (vpd->session.hw != VFIO_PCI_CLEAN)
+		vfio_pci_session_over(vpd, false);
+	return 0;
+}
+
+/* It does not wait for the device lock, because remove waits for it with that lock held. */
+static void vfio_pci_clean_work(struct work_struct *work)
+{
+	struct vfio_pci_device *vpd = container_of(to_delayed_work(work), struct vfio_pci_device,
+						   session.clean_work);
+
+	/* One that does not wake up cannot be reset either. */
+	pm_runtime_get_sync(&vpd->pdev->dev);
+	if (vfio_pci_make_clean(vpd))
+		queue_delayed_work(vfio_pci_wq, &vpd->session.clean_work, VFIO_PCI_CLEAN_RETRY);
+	pm_runtime_put_autosuspend(&vpd->pdev->dev);
+}
+
+/**
+ * vfio_pci_session_init - a function has come to us, used by whoever had it before
+ * @vpd: the device
+ */
+void vfio_pci_session_init(struct vfio_pci_device *vpd)
+{
+	vpd->session.hw = VFIO_PCI_USED;
+	vpd->session.reset_works = true;
+	INIT_DELAYED_WORK(&vpd->session.clean_work, vfio_pci_clean_work);
+}
+
+/**
+ * vfio_pci_session_clean - begin to make the function fit for another user
+ * @vpd: the device, which has not been unregistered
+ */
+void vfio_pci_session_clean(struct vfio_pci_device *vpd)
+{
+	queue_delayed_work(vfio_pci_wq, &vpd->session.clean_work, 0);
+}
+
+/**
+ * vfio_pci_session_flush - wait until a function has been made fit for another user
+ * @vpd: the device
+ *
+ * Context: the session lock may be held, and the device lock: the worker wants neither
+ * Return: false if the PCI core has the function locked, so that it is done later
+ */
+bool vfio_pci_session_flush(struct vfio_pci_device *vpd)
+{
+	flush_delayed_work(&vpd->session.clean_work);
+	return !delayed_work_pending(&vpd->session.clean_work);
+}
+
+/* The rest of the IOMMU group is kept from memory for former users, and so is nobody else's. */
+static void vfio_pci_flush_group(struct vfio_pci_device *vpd)
+{
+	struct vfio_pci_device *other;
+	int last = -1;
+
+	while ((other = vfio_pci_pin_next_in_group(vpd, last))) {
+		last = pci_dev_id(other->pdev);
+		if (other != vpd)
+			vfio_pci_session_flush(other);
+		vfio_pci_unpin(other);
+	}
+}
+
+/**
+ * vfio_pci_session_settle - end what former sessions have left, as one is about to begin
+ * @vpd: the device, nobody's
+ * @file: of its user
+ *
+ * Context: session lock held
+ * Return: 0; -EAGAIN when the PCI core has the function locked, or it is frozen; an error of waking
+ * the function up
+ */
+int vfio_pci_session_settle(struct vfio_pci_device *vpd, struct vfio_file *file)
+{
+	int ret;
+
+	/* If the worker has not begun yet, it need not. */
+	cancel_delayed_work_sync(&vpd->session.clean_work);
+	ret = vfio_pci_wake(&vpd->vdev);
+	if (ret) {
+		vfio_pci_session_clean(vpd);
+		return vfio_err(file, ret, "the function does not wake up");
+	}
+	ret = vfio_pci_make_clean(vpd);
+	vfio_pci_rest(&vpd->vdev);
+	vfio_pci_flush_group(vpd);
+	if (ret) {
+		vfio_pci_session_clean(vpd);
+		vfio_err(file, ret, "somebody else is about to reset or unbind the function");
+	}
+	return ret;
+}
+
+/**
+ * vfio_pci_session_stop - end the worker, when nothing can queue it any more
+ * @vpd: the device, not registered
+ */
+void vfio_pci_session_stop(struct vfio_pci_device *vpd)
+{
+	cancel_delayed_work_sync(&vpd->session.clean_work);
+}
+
+static int vfio_pci_count(struct device *dev, void *data)
+{
+	++*(unsigned int *)data;
+	return 0;
+}
+
+/*
+ * A thread of the last user's in IOMMU_GET_HW_INFO, held up by a page fault, has the function in
+ * hand. iommufd waits for it for a minute, warns, and goes on; but it will come back to a function
+ * that must not be freed. With other functions in the group nobody knows whose the claim is.
+ */
+static void vfio_pci_wait_unclaimed(struct vfio_pci_device *vpd)
+{
+	struct iommu_group *group = iommu_group_get(&vpd->pdev->dev);
+	unsigned int nr = 0;
+
+	if (!group)
+		return;
+	iommu_group_for_each_dev(group, &nr, vfio_pci_count);
+	if (nr == 1 && iommu_group_dma_owner_claimed(group)) {
+		pci_err(vpd->pdev,
+			"its last user's iommufd does not give it up: end the call that holds it, and IOMMU_DESTROY the device\n");
+		while (iommu_group_dma_owner_claimed(group))
+			schedule_timeout_idle(HZ / 10);
+	}
+	iommu_group_put(group);
+}
+
+/**
+ * vfio_pci_session_exit - there will be no session any more: hand the function back clean
+ * @vpd: the device, nobody's, after vfio_pci_session_stop()
+ *
+ * Context: device lock held, as in remove
+ */
+void vfio_pci_session_exit(struct vfio_pci_device *vpd)
+{
+	int ret = -ENODEV;
+
+	if (vpd->session.hw != VFIO_PCI_CLEAN) {
+		/* If it has been pulled out, something else may be in its slot. */
+		if (pci_device_is_present(vpd->pdev))
+			ret = pci_reset_function_locked(vpd->pdev);
+		trace_vfio_pci_reset(vpd->pdev, "driver", ret);
+		scoped_guard(mutex, &vpd->hw_lock)
+			vfio_pci_session_over(vpd, !ret);
+	}
+	vfio_pci_wait_unclaimed(vpd);
+	/* The host's driver, which is tried once and next, wants the group to be nobody's. */
+	vfio_pci_flush_group(vpd);
+}
