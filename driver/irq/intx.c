@@ -22,6 +22,22 @@
 
 #include "vfio_pci.h"
 
+/**
+ * vfio_pci_intx_let_msi - have INTx open where the function's Interrupt Disable stops MSI as well
+ * @vpd: the device, with MSI or MSI-X on, or about to be
+ *
+ * The PCI core leaves the bit alone in such a function, so nobody else clears it.
+ *
+ * Context: hw_lock held
+ */
+void vfio_pci_intx_let_msi(struct vfio_pci_device *vpd)
+{
+	lockdep_assert_held(&vpd->hw_lock);
+
+	if (vpd->pdev->dev_flags & PCI_DEV_FLAGS_MSI_INTX_DISABLE_BUG)
+		pci_intx(vpd->pdev, 1);
+}
+
 /* With hw_lock held, make the hardware mask INTx. */
 static void vfio_pci_intx_close_line(struct vfio_pci_device *vpd)
 {
@@ -290,8 +306,8 @@ int vfio_pci_intx_set_trigger(struct vfio_pci_device *vpd, const struct vfio_cmd
  * @vpd: the device
  *
  * To be called after every write to the command register in hardware, whether or not the bit
- * changed: by the user, by a reset, by a change of the power state. And when the function has been
- * resumed, or is about to be suspended.
+ * changed, and with any kind of interrupt on: by the user, by a reset, by a change of the power
+ * state. And when the function has been resumed, or is about to be suspended.
  *
  * Context: hw_lock held, takes the interrupt lock
  */
@@ -305,7 +321,9 @@ void vfio_pci_intx_disable_changed(struct vfio_pci_device *vpd)
 	guard(mutex)(&vpd->irq.lock);
 	if (vpd->irq.type == VFIO_PCI_NUM_IRQS)
 		pci_intx(vpd->pdev, 0);
-	else if (vpd->irq.type == VFIO_PCI_INTX_IRQ_INDEX && !intx->can_mask)
+	else if (vpd->irq.type != VFIO_PCI_INTX_IRQ_INDEX)
+		vfio_pci_intx_let_msi(vpd);
+	else if (!intx->can_mask)
 		pci_intx(vpd->pdev, 1);
 	scoped_guard(spinlock_irqsave, &intx->lock) {
 		intx->disabled = vfio_pci_config_command(vpd) & PCI_COMMAND_INTX_DISABLE;

@@ -144,6 +144,7 @@ static inline bool vfio_pci_set_means(const struct vfio_irq_set *set, const u8 *
 }
 
 void vfio_pci_intx_init(struct vfio_pci_device *vpd);
+void vfio_pci_intx_let_msi(struct vfio_pci_device *vpd);
 void vfio_pci_intx_off(struct vfio_pci_device *vpd);
 int vfio_pci_intx_set_mask(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 			   const struct vfio_irq_set *set);

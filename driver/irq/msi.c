@@ -184,9 +184,7 @@ static int vfio_pci_msi_on(struct vfio_pci_device *vpd, unsigned int index, int 
 		kvfree(vectors);
 		return ret;
 	}
-	/* A function whose Interrupt Disable stops MSI as well: the PCI core does not set it. */
-	if (pdev->dev_flags & PCI_DEV_FLAGS_MSI_INTX_DISABLE_BUG)
-		pci_intx(pdev, 1);
+	vfio_pci_intx_let_msi(vpd);
 	vpd->irq.vectors = vectors;
 	vpd->irq.type = index;
 	return 0;
