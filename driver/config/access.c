@@ -104,8 +104,12 @@ static __always_inline int read_one(struct vfio_pci_device *vpd, unsigned int po
 	u32 virt = plane_get(cfg->virt, pos, n), val = 0;
 	int ret = 0;
 
-	if (virt != BYTES_MASK(n))
+	if (virt != BYTES_MASK(n)) {
 		ret = hw_read(vpd->pdev, pos, n, &val);
+		/* By another thread of the user's, since this one was let in: it may be no answer. */
+		if (unlikely(READ_ONCE(vpd->suspended)))
+			return -EIO;
+	}
 	if (virt)
 		val = (plane_get(cfg->value, pos, n) & virt) | (val & ~virt);
 
