@@ -60,7 +60,7 @@ static void vfio_pci_freeze(struct vfio_pci_device *vpd)
 	if (vfio_pci_is_live(vpd))
 		vfio_pci_decode_block(vpd);
 	WRITE_ONCE(vpd->frozen, true);
-	/* What the PCI core is at work on has been saved before. */
+	/* What the PCI core resets, or wakes up, has been saved before; see vfio_pci_core_enter(). */
 	if (!(vpd->in_core && pdev->state_saved) &&
 	    (!pci_device_is_present(pdev) || pci_save_state(pdev)))
 		return;

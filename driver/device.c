@@ -42,7 +42,7 @@ static int vfio_pci_start(struct vfio_pci_device *vpd, struct vfio_file *file)
 	/* A reset by somebody else must not run meanwhile. */
 	vfio_pci_lock(vpd);
 	pci_clear_master(pdev);
-	vfio_pci_core_enter(vpd);
+	vfio_pci_core_enter(vpd, false);
 	ret = pci_enable_device(pdev);
 	vfio_pci_core_exit(vpd);
 	if (ret) {

@@ -56,7 +56,7 @@ int vfio_pci_set_power_state(struct vfio_pci_device *vpd, pci_power_t state)
 		if (forgets)
 			pci_save_state(pdev);
 	}
-	vfio_pci_core_enter(vpd);
+	vfio_pci_core_enter(vpd, forgets);
 	ret = pci_set_power_state(pdev, state);
 	vfio_pci_core_exit(vpd);
 	trace_vfio_pci_power(pdev, was, state, ret);

@@ -25,7 +25,7 @@ void vfio_pci_reset_begin(struct vfio_pci_device *vpd)
 	}
 	WRITE_ONCE(vpd->resetter, current);
 	vpd->reset_depth = 1;
-	vfio_pci_core_enter(vpd);
+	vfio_pci_core_enter(vpd, false);
 }
 
 /**

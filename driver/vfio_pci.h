@@ -419,11 +419,16 @@ DEFINE_GUARD(vfio_pci_user, struct vfio_pci_device *, vfio_pci_lock_user(_T), vf
 DEFINE_GUARD(vfio_pci_hw, struct vfio_pci_device *, vfio_pci_lock_hw(_T),
 	     mutex_unlock(&_T->hw_lock))
 
-/* With both locks held: the PCI core is about to take pci_bus_sem. */
-static inline void vfio_pci_core_enter(struct vfio_pci_device *vpd)
+/*
+ * With both locks held: the PCI core is about to take pci_bus_sem. @saved: its copy of config space
+ * is what the function is to have, whatever is in the registers; if not, they count until the PCI
+ * core has saved them. The copy is as old as its last use otherwise.
+ */
+static inline void vfio_pci_core_enter(struct vfio_pci_device *vpd, bool saved)
 {
 	lockdep_assert_held(&vpd->core_lock);
 	vpd->in_core = true;
+	vpd->pdev->state_saved = saved;
 	mutex_unlock(&vpd->hw_lock);
 }
 
