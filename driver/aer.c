@@ -50,6 +50,20 @@ void vfio_pci_lock_hw(struct vfio_pci_device *vpd)
 	mutex_unlock(&vpd->core_lock);
 }
 
+/*
+ * Does the function answer? pci_device_is_present() asks the PF in the place of a VF, which need not
+ * be there when that is. All VFs have this register (PCIe r6.2 9.3.4.1.3), and its upper bits.
+ */
+static bool vfio_pci_answers(struct pci_dev *pdev)
+{
+	u32 command_status;
+
+	if (!pci_device_is_present(pdev))
+		return false;
+	pci_read_config_dword(pdev, PCI_COMMAND, &command_status);
+	return !PCI_POSSIBLE_ERROR(command_status);
+}
+
 /* One that sleeps is not woken up: nobody knows what the link is worth, and a reset does that. */
 static void vfio_pci_freeze(struct vfio_pci_device *vpd)
 {
@@ -62,30 +76,36 @@ static void vfio_pci_freeze(struct vfio_pci_device *vpd)
 	WRITE_ONCE(vpd->frozen, true);
 	/* What the PCI core resets, or wakes up, has been saved before; see vfio_pci_core_enter(). */
 	if (!(vpd->in_core && pdev->state_saved) &&
-	    (!pci_device_is_present(pdev) || pci_save_state(pdev)))
+	    (!vfio_pci_answers(pdev) || pci_save_state(pdev)))
 		return;
 	/* A copy of our own: if the host resets the function meanwhile, it saves what there is. */
 	vpd->frozen_state = pci_store_saved_state(pdev);
 }
 
-/* As at the freeze; if that is not known, as at the beginning of the session. */
-static void vfio_pci_frozen_restore(struct vfio_pci_device *vpd)
+/*
+ * As at the freeze; if that is not known, as at the beginning of the session. False if the function
+ * does not answer.
+ */
+static bool vfio_pci_frozen_restore(struct vfio_pci_device *vpd)
 {
 	const u16 user = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	struct pci_saved_state *state = vpd->frozen_state ?: vpd->session.saved;
 	struct pci_dev *pdev = vpd->pdev;
 	u16 command;
 
+	if (!vfio_pci_answers(pdev))
+		return false;
 	vfio_pci_power_refresh(vpd);
 	if (state)
 		pci_load_saved_state(pdev, state);
 	pci_restore_state(pdev);
 	if (vpd->frozen_state || !vfio_pci_is_live(vpd))
-		return;
+		return true;
 	pci_read_config_word(pdev, PCI_COMMAND, &command);
 	command &= ~user;
 	pci_write_config_word(pdev, PCI_COMMAND,
 			      command | (vfio_pci_config_command(vpd) & user));
+	return true;
 }
 
 static void vfio_pci_thaw(struct vfio_pci_device *vpd)
@@ -115,9 +135,7 @@ void vfio_pci_give_up(struct vfio_pci_device *vpd)
 	guard(mutex)(&vpd->hw_lock);
 	if (!vpd->frozen)
 		return;
-	if (pci_device_is_present(vpd->pdev))
-		vfio_pci_frozen_restore(vpd);
-	else
+	if (!vfio_pci_frozen_restore(vpd))
 		vfio_pci_session_lose(vpd);
 	vfio_pci_thaw(vpd);
 }
@@ -143,8 +161,7 @@ static pci_ers_result_t vfio_pci_slot_reset(struct pci_dev *pdev)
 	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);
 
 	guard(mutex)(&vpd->hw_lock);
-	vfio_pci_frozen_restore(vpd);
-	return PCI_ERS_RESULT_RECOVERED;
+	return vfio_pci_frozen_restore(vpd) ? PCI_ERS_RESULT_RECOVERED : PCI_ERS_RESULT_DISCONNECT;
 }
 
 static void vfio_pci_resume(struct pci_dev *pdev)
