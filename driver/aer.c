@@ -69,7 +69,7 @@ static void vfio_pci_freeze(struct vfio_pci_device *vpd)
 {
 	struct pci_dev *pdev = vpd->pdev;
 
-	if (vpd->frozen)
+	if (vpd->frozen || vpd->leaving)
 		return;
 	if (vfio_pci_is_live(vpd))
 		vfio_pci_decode_block(vpd);
@@ -122,21 +122,66 @@ static void vfio_pci_thaw(struct vfio_pci_device *vpd)
 	wake_up_all(&vpd->thawed);
 }
 
-/**
- * vfio_pci_give_up - nobody will tell how a recovery under way has ended
- * @vpd: the device
- *
- * If it answers it is given its configuration back. Else its user has no BARs any more.
- *
- * Context: device lock held, takes hw_lock
- */
-void vfio_pci_give_up(struct vfio_pci_device *vpd)
+/* Nobody will tell how it ends. Who does not answer is without BARs from now on. */
+static void vfio_pci_give_up(struct vfio_pci_device *vpd)
 {
-	guard(mutex)(&vpd->hw_lock);
+	lockdep_assert_held(&vpd->hw_lock);
+
 	if (!vpd->frozen)
 		return;
 	if (!vfio_pci_frozen_restore(vpd))
 		vfio_pci_session_lose(vpd);
+	vfio_pci_thaw(vpd);
+}
+
+/**
+ * vfio_pci_leave - the device is about to be removed: it takes no part in recoveries any more
+ * @vpd: the device
+ *
+ * Context: device lock held, takes hw_lock
+ */
+void vfio_pci_leave(struct vfio_pci_device *vpd)
+{
+	guard(mutex)(&vpd->hw_lock);
+	vpd->leaving = true;
+	vfio_pci_give_up(vpd);
+}
+
+/*
+ * The VFs of a PF that the PCI core does not tell of a recovery, though a reset of their PF is one of
+ * theirs: they are in no bus that it walks over. Of a PF in the root complex it tells that alone.
+ */
+static bool vfio_pci_is_untold_vf(struct vfio_pci_device *pf, struct vfio_pci_device *vf)
+{
+	return vf->sriov.pf == pf && (vf->pdev->bus != pf->pdev->bus ||
+				      pci_pcie_type(pf->pdev) == PCI_EXP_TYPE_RC_END);
+}
+
+static void vfio_pci_error_detected_one(struct vfio_pci_device *vpd, void *data)
+{
+	const pci_channel_state_t *state = data;
+
+	scoped_guard(mutex, &vpd->hw_lock) {
+		if (*state == pci_channel_io_perm_failure)
+			vfio_pci_give_up(vpd);
+		else
+			vfio_pci_freeze(vpd);
+	}
+	vfio_pci_irq_signal_error(vpd);
+}
+
+static void vfio_pci_slot_reset_one(struct vfio_pci_device *vpd, void *data)
+{
+	bool *answer = data;
+
+	guard(mutex)(&vpd->hw_lock);
+	if (!vfio_pci_frozen_restore(vpd))
+		*answer = false;
+}
+
+static void vfio_pci_resume_one(struct vfio_pci_device *vpd, void *data)
+{
+	guard(mutex)(&vpd->hw_lock);
 	vfio_pci_thaw(vpd);
 }
 
@@ -145,13 +190,8 @@ static pci_ers_result_t vfio_pci_error_detected(struct pci_dev *pdev, pci_channe
 {
 	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);
 
-	if (state == pci_channel_io_perm_failure) {
-		vfio_pci_give_up(vpd);
-	} else {
-		scoped_guard(mutex, &vpd->hw_lock)
-			vfio_pci_freeze(vpd);
-	}
-	vfio_pci_irq_signal_error(vpd);
+	vfio_pci_error_detected_one(vpd, &state);
+	vfio_pci_for_each(vpd, vfio_pci_is_untold_vf, vfio_pci_error_detected_one, &state);
 	return state == pci_channel_io_normal ? PCI_ERS_RESULT_CAN_RECOVER :
 						PCI_ERS_RESULT_NEED_RESET;
 }
@@ -159,17 +199,19 @@ static pci_ers_result_t vfio_pci_error_detected(struct pci_dev *pdev, pci_channe
 static pci_ers_result_t vfio_pci_slot_reset(struct pci_dev *pdev)
 {
 	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);
+	bool answer = true;
 
-	guard(mutex)(&vpd->hw_lock);
-	return vfio_pci_frozen_restore(vpd) ? PCI_ERS_RESULT_RECOVERED : PCI_ERS_RESULT_DISCONNECT;
+	vfio_pci_slot_reset_one(vpd, &answer);
+	vfio_pci_for_each(vpd, vfio_pci_is_untold_vf, vfio_pci_slot_reset_one, &answer);
+	return answer ? PCI_ERS_RESULT_RECOVERED : PCI_ERS_RESULT_DISCONNECT;
 }
 
 static void vfio_pci_resume(struct pci_dev *pdev)
 {
 	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);
 
-	guard(mutex)(&vpd->hw_lock);
-	vfio_pci_thaw(vpd);
+	vfio_pci_resume_one(vpd, NULL);
+	vfio_pci_for_each(vpd, vfio_pci_is_untold_vf, vfio_pci_resume_one, NULL);
 }
 
 const struct pci_error_handlers vfio_pci_error_handlers = {

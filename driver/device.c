@@ -314,7 +314,7 @@ void vfio_pci_remove(struct pci_dev *pdev)
 	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);
 
 	/* Who waits for the end of a recovery is in the gate, and its next step wants our lock. */
-	vfio_pci_give_up(vpd);
+	vfio_pci_leave(vpd);
 	vfio_pci_sriov_remove(vpd);
 	vfio_device_unregister(&vpd->vdev);
 	vfio_pci_session_stop(vpd);

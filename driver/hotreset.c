@@ -5,7 +5,6 @@
  * owner is known until it has been reset. The locks are taken in the order of the bus, in which the
  * PCI core takes them, too, by vfio_pci_reset_prepare().
  */
-#include <linux/iommu.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
@@ -63,42 +62,52 @@ void vfio_pci_hot_reset_del(struct vfio_pci_device *vpd)
 	wait_var_event_mutex(&vpd->pins, !vpd->pins, &vfio_pci_list_lock);
 }
 
-/**
- * vfio_pci_unpin - remove need not wait for the caller any more
- * @vpd: a pinned device
- */
-void vfio_pci_unpin(struct vfio_pci_device *vpd)
+static void vfio_pci_unpin(struct vfio_pci_device *vpd)
 {
-	guard(mutex)(&vfio_pci_list_lock);
+	lockdep_assert_held(&vfio_pci_list_lock);
+
 	if (!--vpd->pins)
 		wake_up_var(&vpd->pins);
 }
 
-/**
- * vfio_pci_pin_next_in_group - go over the devices of an IOMMU group that are ours
- * @vpd: one of them
- * @last: pci_dev_id() of the one before, -1 for the first
- *
- * Return: the next, which cannot go before vfio_pci_unpin(); NULL behind the last
- */
-struct vfio_pci_device *vfio_pci_pin_next_in_group(struct vfio_pci_device *vpd, int last)
+/* Pins that one of those @related to a device which follows the one with the id @last. */
+static struct vfio_pci_device *vfio_pci_next(struct vfio_pci_device *vpd,
+					     vfio_pci_related_fn related, int last)
 {
-	struct iommu_group *group = iommu_group_get(&vpd->pdev->dev);
 	struct vfio_pci_device *other, *next = NULL;
 
 	guard(mutex)(&vfio_pci_list_lock);
 	list_for_each_entry(other, &vfio_pci_list, node) {
-		struct iommu_group *its = iommu_group_get(&other->pdev->dev);
-
-		iommu_group_put(its);
-		if (its == group && (int)pci_dev_id(other->pdev) > last &&
+		if (related(vpd, other) && (int)pci_dev_id(other->pdev) > last &&
 		    (!next || pci_dev_id(other->pdev) < pci_dev_id(next->pdev)))
 			next = other;
 	}
-	iommu_group_put(group);
 	if (next)
 		next->pins++;
 	return next;
+}
+
+/**
+ * vfio_pci_for_each - do something with all devices that are related to one
+ * @vpd: the device
+ * @related: are these two? Of one PCI domain they have to be. It takes no lock.
+ * @fn: does it
+ * @data: for @fn
+ *
+ * Context: that of @fn. Removal of a device waits for it.
+ */
+void vfio_pci_for_each(struct vfio_pci_device *vpd, vfio_pci_related_fn related,
+		       void (*fn)(struct vfio_pci_device *other, void *data), void *data)
+{
+	struct vfio_pci_device *other;
+	int last = -1;
+
+	while ((other = vfio_pci_next(vpd, related, last))) {
+		last = pci_dev_id(other->pdev);
+		fn(other, data);
+		scoped_guard(mutex, &vfio_pci_list_lock)
+			vfio_pci_unpin(other);
+	}
 }
 
 /* Is the function, or a bridge above it, in the slot? */
@@ -127,6 +136,7 @@ static void vfio_pci_set_put(struct vfio_pci_reset_set *set)
 
 	if (IS_ERR_OR_NULL(set))
 		return;
+	guard(mutex)(&vfio_pci_list_lock);
 	for (i = 0; i < set->nr; i++) {
 		if (set->fns[i].vpd)
 			vfio_pci_unpin(set->fns[i].vpd);

@@ -180,18 +180,20 @@ bool vfio_pci_session_flush(struct vfio_pci_device *vpd)
 	return !delayed_work_pending(&vpd->session.clean_work);
 }
 
+static bool vfio_pci_shares_group(struct vfio_pci_device *vpd, struct vfio_pci_device *other)
+{
+	return vpd != other && vpd->pdev->dev.iommu_group == other->pdev->dev.iommu_group;
+}
+
+static void vfio_pci_flush_one(struct vfio_pci_device *vpd, void *data)
+{
+	vfio_pci_session_flush(vpd);
+}
+
 /* The rest of the IOMMU group is kept from memory for former users, and so is nobody else's. */
 static void vfio_pci_flush_group(struct vfio_pci_device *vpd)
 {
-	struct vfio_pci_device *other;
-	int last = -1;
-
-	while ((other = vfio_pci_pin_next_in_group(vpd, last))) {
-		last = pci_dev_id(other->pdev);
-		if (other != vpd)
-			vfio_pci_session_flush(other);
-		vfio_pci_unpin(other);
-	}
+	vfio_pci_for_each(vpd, vfio_pci_shares_group, vfio_pci_flush_one, NULL);
 }
 
 /**

@@ -151,6 +151,7 @@ struct vfio_pci_sriov {
  * @wakeup: signalled when it is resumed, which then ends @low_power; or NULL
  * @idle_d3: it may be suspended while it is nobody's
  * @frozen: the PCI core recovers from an error of the function, or of its neighbours
+ * @leaving: in remove: it is not frozen any more
  * @frozen_state: config space of before
  * @thawed: woken when @frozen goes
  * @barmap: BARs as pread and pwrite reach them; mapped on first use
@@ -194,6 +195,7 @@ struct vfio_pci_device {
 	struct task_struct *resetter;
 	unsigned int reset_depth;
 	bool frozen;
+	bool leaving;
 	struct pci_saved_state *frozen_state;
 	wait_queue_head_t thawed;
 	void __iomem *barmap[PCI_STD_NUM_BARS];
@@ -357,8 +359,9 @@ void vfio_pci_hot_reset_add(struct vfio_pci_device *vpd);
 void vfio_pci_hot_reset_del(struct vfio_pci_device *vpd);
 int vfio_pci_hot_reset_info(struct vfio_cmd *cmd);
 int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd);
-struct vfio_pci_device *vfio_pci_pin_next_in_group(struct vfio_pci_device *vpd, int last);
-void vfio_pci_unpin(struct vfio_pci_device *vpd);
+typedef bool (*vfio_pci_related_fn)(struct vfio_pci_device *vpd, struct vfio_pci_device *other);
+void vfio_pci_for_each(struct vfio_pci_device *vpd, vfio_pci_related_fn related,
+		       void (*fn)(struct vfio_pci_device *other, void *data), void *data);
 void vfio_pci_hot_reset_idle(struct vfio_pci_device *vpd);
 
 /* power.c */
@@ -398,7 +401,7 @@ void vfio_pci_ioeventfds_close(struct vfio_pci_device *vpd);
 /* aer.c */
 void vfio_pci_lock_user(struct vfio_pci_device *vpd);
 void vfio_pci_lock_hw(struct vfio_pci_device *vpd);
-void vfio_pci_give_up(struct vfio_pci_device *vpd);
+void vfio_pci_leave(struct vfio_pci_device *vpd);
 extern const struct pci_error_handlers vfio_pci_error_handlers;
 
 static inline void vfio_pci_lock(struct vfio_pci_device *vpd)
