@@ -142,9 +142,13 @@ static void vfio_pci_give_up(struct vfio_pci_device *vpd)
  */
 void vfio_pci_leave(struct vfio_pci_device *vpd)
 {
-	guard(mutex)(&vpd->hw_lock);
-	vpd->leaving = true;
-	vfio_pci_give_up(vpd);
+	scoped_guard(mutex, &vpd->hw_lock) {
+		WRITE_ONCE(vpd->leaving, true);
+		if (vpd->frozen)
+			vfio_device_hurry(&vpd->vdev);
+		vfio_pci_give_up(vpd);
+	}
+	vfio_pci_hurry_neighbours(vpd);
 }
 
 /*
@@ -168,6 +172,7 @@ static void vfio_pci_error_detected_one(struct vfio_pci_device *vpd, void *data)
 			vfio_pci_freeze(vpd);
 	}
 	vfio_pci_irq_signal_error(vpd);
+	vfio_pci_hurry_neighbours(vpd);
 }
 
 static void vfio_pci_slot_reset_one(struct vfio_pci_device *vpd, void *data)

@@ -110,6 +110,34 @@ void vfio_pci_for_each(struct vfio_pci_device *vpd, vfio_pci_related_fn related,
 	}
 }
 
+/**
+ * vfio_pci_hurry_neighbours - a recovery waits for those that are being removed
+ * @vpd: frozen, or about to be removed itself
+ *
+ * It takes one device lock after the other, of all below a port, and the removal of a function holds
+ * its for as long as the user has time to let go. Neither should a neighbour be frozen so long, nor
+ * that user go on with what is about to be reset.
+ *
+ * Context: after the flag of @vpd was set, so that of two who come at once one sees the other's
+ */
+void vfio_pci_hurry_neighbours(struct vfio_pci_device *vpd)
+{
+	struct pci_dev *port = pcie_find_root_port(vpd->pdev);
+	struct vfio_pci_device *other;
+
+	if (!port)
+		return;
+	guard(mutex)(&vfio_pci_list_lock);
+	list_for_each_entry(other, &vfio_pci_list, node) {
+		if (pcie_find_root_port(other->pdev) != port)
+			continue;
+		if (READ_ONCE(vpd->frozen) && READ_ONCE(other->leaving))
+			vfio_device_hurry(&other->vdev);
+		if (READ_ONCE(other->frozen) && READ_ONCE(vpd->leaving))
+			vfio_device_hurry(&vpd->vdev);
+	}
+}
+
 /* Is the function, or a bridge above it, in the slot? */
 static bool vfio_pci_in_slot(struct pci_dev *pdev, struct pci_slot *slot)
 {

@@ -160,6 +160,21 @@ void vfio_device_want_back(struct vfio_device *vdev)
 }
 EXPORT_SYMBOL_GPL(vfio_device_want_back);
 
+/**
+ * vfio_device_hurry - a device that goes has to go at once
+ * @vdev: vfio_device_unregister() has begun, or will
+ *
+ * The grace period is over, for good.
+ *
+ * Context: any
+ */
+void vfio_device_hurry(struct vfio_device *vdev)
+{
+	WRITE_ONCE(vdev->hurry, true);
+	wake_up_all(&vdev->released);
+}
+EXPORT_SYMBOL_GPL(vfio_device_hurry);
+
 /* How long the owner may go on, in jiffies */
 static unsigned long vfio_device_grace(struct vfio_device *vdev)
 {
@@ -172,17 +187,18 @@ static unsigned long vfio_device_grace(struct vfio_device *vdev)
 	return time_after(end, now) ? end - now : 0;
 }
 
-/* Ask for the device until it is free, the grace period is over, or the caller is killed. */
+/* Ask for the device until it is free, the time is over, or the caller is killed. */
 static void vfio_device_ask_back(struct vfio_device *vdev)
 {
 	unsigned long left = vfio_device_grace(vdev);
 
-	while (left && READ_ONCE(vdev->owner)) {
+	while (left && READ_ONCE(vdev->owner) && !READ_ONCE(vdev->hurry)) {
 		unsigned long wait = min_t(unsigned long, left, VFIO_REQUEST_PERIOD);
 
 		trace_vfio_request(vdev);
 		vdev->ops->request(vdev);
-		if (wait_event_killable_timeout(vdev->released, !READ_ONCE(vdev->owner), wait))
+		if (wait_event_killable_timeout(vdev->released, !READ_ONCE(vdev->owner) ||
+						READ_ONCE(vdev->hurry), wait))
 			return;
 		if (left != MAX_SCHEDULE_TIMEOUT)
 			left -= wait;

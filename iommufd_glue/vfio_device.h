@@ -181,6 +181,7 @@ struct vfio_device_ops {
  * @gate: every call into @ops is inside
  * @revoked: the gate is closed: the device has been taken from user space; set once
  * @wanted: jiffies when the host has asked for the device, 0 if it has not
+ * @hurry: it cannot wait for the device
  * @lock: the session lock. Protects all below.
  * @owner: the bound file, or NULL
  * @released: woken when @owner becomes NULL
@@ -199,6 +200,7 @@ struct vfio_device {
 	struct srcu_struct gate;
 	bool revoked;
 	unsigned long wanted;
+	bool hurry;
 	struct mutex lock;	/* session lock: see above, and Documentation/design.rst */
 	struct vfio_file *owner;
 	wait_queue_head_t released;
@@ -214,6 +216,7 @@ void vfio_device_get(struct vfio_device *vdev);
 void vfio_device_free(struct vfio_device *vdev);
 int vfio_device_register(struct vfio_device *vdev);
 void vfio_device_want_back(struct vfio_device *vdev);
+void vfio_device_hurry(struct vfio_device *vdev);
 void vfio_device_unregister(struct vfio_device *vdev);
 void vfio_device_release_dma(struct vfio_device *vdev);
 void vfio_device_zap(struct vfio_device *vdev, loff_t start, loff_t len);
