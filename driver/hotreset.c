@@ -2,8 +2,8 @@
 /*
  * Hot resets: of a slot or a bus, with every function on it (PCIe r6.2 6.6.1). All of them must be
  * ours. Each is kept as it is, nobody's or somebody's, by its core_lock, from the moment that its
- * owner is known until it has been reset. The locks are taken in the order of the bus, in which the
- * PCI core takes them, too, by vfio_pci_reset_prepare().
+ * owner is known until it has been reset. The locks are taken in the order in which the PCI core
+ * takes them, too, by vfio_pci_reset_prepare(): that of the bus, but each PF's VFs at once after it.
  */
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
@@ -301,23 +301,62 @@ int vfio_pci_hot_reset_info(struct vfio_cmd *cmd)
 	return 0;
 }
 
+static bool vfio_pci_set_has(const struct vfio_pci_reset_set *set,
+			     const struct vfio_pci_device *vpd)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->nr; i++) {
+		if (set->fns[i].vpd == vpd)
+			return true;
+	}
+	return false;
+}
+
+static void vfio_pci_set_lock_one(struct vfio_pci_device *vpd)
+{
+	mutex_lock(&vpd->core_lock);
+	mutex_lock(&vpd->sriov.lock);
+}
+
+/* A function that is no VF of another in the set, and its VFs that are */
+static void vfio_pci_set_lock_with_vfs(const struct vfio_pci_reset_set *set,
+				       struct vfio_pci_device *vpd)
+{
+	struct vfio_pci_device *vf;
+
+	vfio_pci_set_lock_one(vpd);
+	if (!vpd->pdev->is_physfn)
+		return;
+	list_for_each_entry(vf, &vpd->sriov.vfs, sriov.vfs) {
+		if (vfio_pci_set_has(set, vf))
+			vfio_pci_set_lock_one(vf);
+	}
+}
+
 static void vfio_pci_set_lock(struct vfio_pci_reset_set *set)
 {
+	struct vfio_pci_device *vpd;
 	unsigned int i;
 
 	/* Before any core_lock, which the callbacks of runtime PM take. */
 	for (i = 0; i < set->nr; i++)
 		pm_runtime_get_sync(&set->fns[i].pdev->dev);
-	for (i = 0; i < set->nr; i++)
-		mutex_lock(&set->fns[i].vpd->core_lock);
+	for (i = 0; i < set->nr; i++) {
+		vpd = set->fns[i].vpd;
+		if (!vpd->sriov.pf || !vfio_pci_set_has(set, vpd->sriov.pf))
+			vfio_pci_set_lock_with_vfs(set, vpd);
+	}
 }
 
 static void vfio_pci_set_unlock(struct vfio_pci_reset_set *set)
 {
 	unsigned int i = set->nr;
 
-	while (i--)
+	while (i--) {
+		mutex_unlock(&set->fns[i].vpd->sriov.lock);
 		mutex_unlock(&set->fns[i].vpd->core_lock);
+	}
 	for (i = 0; i < set->nr; i++)
 		pm_runtime_put_autosuspend(&set->fns[i].pdev->dev);
 }

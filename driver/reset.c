@@ -65,7 +65,9 @@ int vfio_pci_reset(struct vfio_pci_device *vpd)
 	if (!pci_device_is_present(vpd->pdev))
 		return -ENODEV;
 	vfio_pci_reset_begin(vpd);
+	mutex_lock(&vpd->sriov.lock);
 	ret = pci_try_reset_function(vpd->pdev);
+	mutex_unlock(&vpd->sriov.lock);
 	vfio_pci_reset_end(vpd);
 	/* Otherwise it is for later. */
 	if (ret != -EAGAIN)
@@ -157,8 +159,8 @@ int vfio_pci_reset_ioctl(struct vfio_cmd *cmd)
  * If it is not us who do that (sysfs, a reset of the whole bus), the user is kept off it until
  * vfio_pci_reset_done(). A VF may be reset with its PF and with their bus at the same time.
  *
- * Context: device lock of the function, or of its PF, held. Takes core_lock, unless the caller has
- * it, and holds it until the last vfio_pci_reset_done().
+ * Context: device lock of the function, or of its PF, held. Takes core_lock and sriov.lock, unless
+ * the caller has them, and holds them until the last vfio_pci_reset_done().
  */
 void vfio_pci_reset_prepare(struct pci_dev *pdev)
 {
@@ -171,6 +173,7 @@ void vfio_pci_reset_prepare(struct pci_dev *pdev)
 		pm_runtime_get_sync(&pdev->dev);
 		vfio_pci_lock(vpd);
 		vfio_pci_reset_begin(vpd);
+		mutex_lock(&vpd->sriov.lock);
 	}
 	vfio_pci_sriov_block(vpd);
 }
@@ -179,7 +182,7 @@ void vfio_pci_reset_prepare(struct pci_dev *pdev)
  * vfio_pci_reset_done - the function has been reset
  * @pdev: the function
  *
- * Context: as vfio_pci_reset_prepare(), whose core_lock it releases
+ * Context: as vfio_pci_reset_prepare(), whose locks it releases
  */
 void vfio_pci_reset_done(struct pci_dev *pdev)
 {
@@ -188,6 +191,7 @@ void vfio_pci_reset_done(struct pci_dev *pdev)
 	vfio_pci_sriov_unblock(vpd);
 	if (--vpd->reset_depth)
 		return;
+	mutex_unlock(&vpd->sriov.lock);
 	vfio_pci_reset_end(vpd);
 	if (vfio_pci_is_live(vpd))
 		trace_vfio_pci_reset(pdev, "host", 0);

@@ -247,18 +247,16 @@ void vfio_pci_sriov_close(struct vfio_pci_device *vpd)
  *
  * A reset of a PF takes its VFs away for a while, and resets them (PCIe r6.2 9.2.2.3.1).
  *
- * Context: device lock and core_lock held. Takes the core_lock of each VF that is bound to us, and
- * holds them until vfio_pci_sriov_unblock().
+ * Context: device lock and sriov.lock held. Takes the locks of each VF that is bound to us, unless
+ * the caller has them, and holds them until vfio_pci_sriov_unblock().
  */
 void vfio_pci_sriov_block(struct vfio_pci_device *vpd)
 {
 	struct vfio_pci_device *vf;
 
-	lockdep_assert_held(&vpd->core_lock);
-
 	if (!vpd->pdev->is_physfn)
 		return;
-	mutex_lock(&vpd->sriov.lock);
+	lockdep_assert_held(&vpd->sriov.lock);
 	list_for_each_entry(vf, &vpd->sriov.vfs, sriov.vfs) {
 		vfio_pci_reset_prepare(vf->pdev);
 		if (vfio_pci_is_live(vf))
@@ -283,7 +281,6 @@ void vfio_pci_sriov_unblock(struct vfio_pci_device *vpd)
 			pci_restore_state(vf->pdev);
 		vfio_pci_reset_done(vf->pdev);
 	}
-	mutex_unlock(&vpd->sriov.lock);
 }
 
 /**

@@ -106,7 +106,8 @@ struct vfio_pci_extra {
 /**
  * struct vfio_pci_sriov - what a physical function (PF) and its virtual functions (VF) share
  * @key: of @lock, for lockdep: PFs that are reset together have theirs held together
- * @lock: a PF's. Inside its hw_lock, outside that of its VFs. Protects @token, @users and @vfs.
+ * @lock: a PF's, of which @token, @users and @vfs are protected. Inside core_lock, outside that of
+ *	its VFs. Held during each reset, of any function.
  * @token: a PF's. Who knows it works together with the PF's user.
  * @users: a PF's: how many of its VFs have a user
  * @vfs: a PF's VFs that are bound to this driver; a VF's place among them
