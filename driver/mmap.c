@@ -62,6 +62,14 @@ void vfio_pci_decode_exit(struct vfio_pci_device *vpd, int srcu)
 	srcu_read_unlock(&vpd->decode_srcu, srcu);
 }
 
+/* Wait for who has seen the last state of the function, and remove what they have mapped. */
+static void vfio_pci_zap_bars(struct vfio_pci_device *vpd)
+{
+	synchronize_srcu_expedited(&vpd->decode_srcu);
+	vfio_device_zap(&vpd->vdev, (loff_t)VFIO_PCI_BAR0_REGION_INDEX << VFIO_REGION_SHIFT,
+			(loff_t)PCI_STD_NUM_BARS << VFIO_REGION_SHIFT);
+}
+
 /**
  * vfio_pci_decode_block - keep everybody off the BARs
  * @vpd: the device
@@ -81,11 +89,19 @@ void vfio_pci_decode_block(struct vfio_pci_device *vpd)
 	WRITE_ONCE(vpd->decode, VFIO_PCI_DECODE_BUSY);
 	if (was != VFIO_PCI_DECODE_ON)
 		return;
-	synchronize_srcu_expedited(&vpd->decode_srcu);
-	vfio_device_zap(&vpd->vdev, (loff_t)VFIO_PCI_BAR0_REGION_INDEX << VFIO_REGION_SHIFT,
-			(loff_t)PCI_STD_NUM_BARS << VFIO_REGION_SHIFT);
+	vfio_pci_zap_bars(vpd);
 	if (VFIO_PCI_DMABUF)
 		vfio_pci_dmabufs_revoke(vpd);
+}
+
+/* What vfio_pci_fault_off() has mapped goes, now that it maps nothing any more. */
+static void vfio_pci_zap_ones(struct vfio_pci_device *vpd)
+{
+	smp_mb();	/* pairs with vfio_pci_fault_off() */
+	if (!READ_ONCE(vpd->ones))
+		return;
+	WRITE_ONCE(vpd->ones, false);
+	vfio_pci_zap_bars(vpd);
 }
 
 /**
@@ -107,6 +123,8 @@ void vfio_pci_decode_update(struct vfio_pci_device *vpd)
 		WRITE_ONCE(vpd->decode, VFIO_PCI_DECODE_BUSY);
 	else
 		WRITE_ONCE(vpd->decode, on ? VFIO_PCI_DECODE_ON : VFIO_PCI_DECODE_OFF);
+	if (vpd->decode == VFIO_PCI_DECODE_ON)
+		vfio_pci_zap_ones(vpd);
 }
 
 /**
@@ -198,6 +216,27 @@ static vm_fault_t vfio_pci_insert_pfn(struct vm_fault *vmf, unsigned long pfn, u
 	}
 }
 
+/* For a fault. In low power, reads and writes wake it, but who would know when it is idle? */
+static enum vfio_pci_decode vfio_pci_decode_of_fault(struct vfio_pci_device *vpd)
+{
+	enum vfio_pci_decode decode = READ_ONCE(vpd->decode);
+
+	if (decode == VFIO_PCI_DECODE_ON && READ_ONCE(vpd->low_power))
+		return VFIO_PCI_DECODE_OFF;
+	return decode;
+}
+
+/* It is off, unless that has changed before vfio_pci_zap_ones() was told to look. */
+static vm_fault_t vfio_pci_fault_off(struct vfio_pci_device *vpd, struct vm_fault *vmf,
+				     unsigned int order)
+{
+	WRITE_ONCE(vpd->ones, true);
+	smp_mb();	/* pairs with vfio_pci_zap_ones() */
+	if (vfio_pci_decode_of_fault(vpd) != VFIO_PCI_DECODE_OFF)
+		return VM_FAULT_NOPAGE;
+	return vfio_device_fault_off(vmf, order);
+}
+
 /**
  * vfio_pci_fault - map the page that a user has touched
  * @vdev: the device
@@ -207,7 +246,8 @@ static vm_fault_t vfio_pci_insert_pfn(struct vm_fault *vmf, unsigned long pfn, u
  * Context: VMA or mmap lock held, which the PCI core and the IOMMU's drivers have inside of locks
  * that they take under ours. So it does not wait.
  * Return: VM_FAULT_NOPAGE; _FALLBACK for a page that would not fit, so that a smaller one is tried;
- * _SIGBUS while memory decode is off, or the user lets the function sleep; _RETRY while it is busy
+ * vfio_device_fault_off() while memory decode is off, or the user lets the function sleep; _RETRY
+ * while it is busy
  */
 vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsigned int order)
 {
@@ -226,17 +266,19 @@ vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsign
 	if (!IS_ALIGNED(pfn, 1UL << order))
 		return VM_FAULT_FALLBACK;
 
-	switch (vfio_pci_decode_try(vpd, &srcu)) {
+	srcu = srcu_read_lock(&vpd->decode_srcu);
+	switch (vfio_pci_decode_of_fault(vpd)) {
 	case VFIO_PCI_DECODE_OFF:
-		return VM_FAULT_SIGBUS;
+		ret = vfio_pci_fault_off(vpd, vmf, order);
+		break;
 	case VFIO_PCI_DECODE_BUSY:
-		return VM_FAULT_RETRY;
+		ret = VM_FAULT_RETRY;
+		break;
 	case VFIO_PCI_DECODE_ON:
+		ret = vfio_pci_insert_pfn(vmf, pfn, order);
 		break;
 	}
-	/* In low power, reads and writes wake it, but nobody would know when a mapping is idle. */
-	ret = READ_ONCE(vpd->low_power) ? VM_FAULT_SIGBUS : vfio_pci_insert_pfn(vmf, pfn, order);
-	vfio_pci_decode_exit(vpd, srcu);
+	srcu_read_unlock(&vpd->decode_srcu, srcu);
 	return ret;
 }
 

@@ -52,7 +52,7 @@ struct vfio_pci_session {
 /**
  * enum vfio_pci_decode - may the memory BARs be touched?
  * @VFIO_PCI_DECODE_OFF: no: memory decode is off, the function sleeps or is suspended. Reads and
- *	writes fail, faults are SIGBUS.
+ *	writes fail, faults are vfio_device_fault_off().
  * @VFIO_PCI_DECODE_BUSY: the holder of the locks is changing that, or the function is frozen;
  *	others wait in vfio_pci_lock_hw()
  * @VFIO_PCI_DECODE_ON: yes
@@ -143,6 +143,7 @@ struct vfio_pci_sriov {
  * @session: whose it is, and what their going leaves to be done
  * @decode: may memory BARs be touched?
  * @decode_srcu: who touches a BAR, or maps one, is inside
+ * @ones: something may be mapped in the place of BARs, since they could not be
  * @resetter: the task that resets the function, with @core_lock held
  * @reset_depth: how often @resetter is between reset_prepare and reset_done, itself being one
  * @suspended: by runtime PM or with the whole system: nothing of it may be touched. Who holds
@@ -189,6 +190,7 @@ struct vfio_pci_device {
 	struct vfio_pci_session session;
 	enum vfio_pci_decode decode;
 	struct srcu_struct decode_srcu;
+	bool ones;
 	bool suspended;
 	bool low_power;
 	struct eventfd_ctx *wakeup;

@@ -210,9 +210,9 @@ static void vfio_device_ask_back(struct vfio_device *vdev)
  * @vdev: registered
  *
  * New opens fail from the start. The owner is asked to let go, has release_grace_ms to do so, and
- * then the device is revoked: who is inside an op leaves it, who comes gets -ENODEV or SIGBUS, and
- * the session ends. On return no op runs or will run. What is left for the caller to do is what
- * follows a session, with vfio_device_release_dma().
+ * then the device is revoked: who is inside an op leaves it, who comes gets -ENODEV, or of a fault
+ * vfio_device_fault_off(), and the session ends. On return no op runs or will run. What is left for
+ * the caller to do is what follows a session, with vfio_device_release_dma().
  *
  * Context: may sleep for release_grace_ms. Takes the session lock. The ops must not need a lock
  * that the caller holds.

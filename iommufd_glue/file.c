@@ -665,10 +665,11 @@ static vm_fault_t vfio_huge_fault(struct vm_fault *vmf, unsigned int order)
 	struct srcu_ctr __percpu *gate;
 	struct file *held = NULL;
 	vm_fault_t ret;
+	bool inside;
 
-	if (vfio_device_enter(file, false, &gate))
-		return VM_FAULT_SIGBUS;
-	ret = file->vdev->ops->fault(file->vdev, vmf, order);
+	inside = !vfio_device_enter(file, false, &gate);
+	ret = inside ? file->vdev->ops->fault(file->vdev, vmf, order) :
+		       vfio_device_fault_off(vmf, order);
 	if (unlikely(ret == VM_FAULT_RETRY)) {
 		if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
 			ret = VM_FAULT_SIGBUS;
@@ -679,7 +680,8 @@ static vm_fault_t vfio_huge_fault(struct vm_fault *vmf, unsigned int order)
 			file->vdev->ops->fault_wait(file->vdev);
 		}
 	}
-	vfio_device_leave(file, gate);
+	if (inside)
+		vfio_device_leave(file, gate);
 	if (held)
 		fput(held);
 	return ret;
@@ -784,6 +786,7 @@ static int vfio_file_open(struct inode *inode, struct file *filp)
 	file->vdev = vdev;
 	file->mapping = filp->f_mapping;
 	spin_lock_init(&file->error_lock);
+	vfio_kvm_init(file);
 
 	if (vfio_device_enter(file, true, &gate)) {
 		kfree(file);
@@ -804,6 +807,7 @@ static int vfio_file_release(struct inode *inode, struct file *filp)
 		if (vdev->owner == file)
 			vfio_session_end(vdev);
 	}
+	vfio_kvm_release(file);
 	put_device(&vdev->device);
 	kfree(file);
 	return 0;

@@ -220,6 +220,7 @@ void vfio_device_hurry(struct vfio_device *vdev);
 void vfio_device_unregister(struct vfio_device *vdev);
 void vfio_device_release_dma(struct vfio_device *vdev);
 void vfio_device_zap(struct vfio_device *vdev, loff_t start, loff_t len);
+vm_fault_t vfio_device_fault_off(struct vm_fault *vmf, unsigned int order);
 void vfio_device_set_sleepy(struct vfio_device *vdev, bool sleepy);
 int vfio_device_shared_id(const struct vfio_device *vdev, const struct vfio_device *other,
 			  bool live);

@@ -6,6 +6,7 @@
 #define VFIO_FILE_H
 
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 #include "vfio_device.h"
 
@@ -18,7 +19,9 @@ struct kvm;
  * @bound: the file owns the device, or did when it was revoked; set once, by vfio_bind_done()
  * @mapping: address space that VMAs of this file are in
  * @devid: id of the device in its iommufd context while the file is bound
- * @kvm: the virtual machine that this file was announced to, for people to see; not referenced
+ * @kvm: the virtual machine that this file was announced to, or NULL; not referenced
+ * @ones: what a virtual machine finds where the device does not answer; NULL until it is needed
+ * @forget: removes the mappings of @ones, and with them what was written there
  * @error_lock: protects @error and @text
  * @error: what the last call that failed with a reason returned
  * @text: the reason
@@ -29,6 +32,8 @@ struct vfio_file {
 	struct address_space *mapping;
 	u32 devid;
 	struct kvm *kvm;
+	struct page *ones;
+	struct delayed_work forget;
 	spinlock_t error_lock;	/* see above */
 	int error;
 	char text[VFIO_LAST_ERROR_LEN];
@@ -83,6 +88,10 @@ int vfio_attach(struct vfio_cmd *cmd);
 int vfio_detach_fetch(struct vfio_cmd *cmd);
 int vfio_detach(struct vfio_cmd *cmd);
 void vfio_session_end(struct vfio_device *vdev);
+
+/* kvm.c */
+void vfio_kvm_init(struct vfio_file *file);
+void vfio_kvm_release(struct vfio_file *file);
 
 /* device.c */
 extern const struct class vfio_class;

@@ -19,7 +19,10 @@
 #include "lib/iommufd.h"
 #include "lib/irq.h"
 #include "lib/nic.h"
+#include "lib/power.h"
+#include "lib/vcpu.h"
 
+#define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
 
 FIXTURE(kvm)
@@ -379,6 +382,182 @@ TEST_F(irqfd, intx_with_resample)
 	nic_raise(self->bar);
 	EXPECT_LE(1, event_wait(self->efd));
 	nic_ack(self->bar);
+}
+
+/*
+ * A guest that touches a BAR which does not answer. With the in-tree driver KVM gives up, and so
+ * does the VMM; with ours, the guest reads ones and goes on, as on a real machine. What is not
+ * KVM's gets a signal.
+ */
+FIXTURE(guest)
+{
+	struct session s;
+	struct vcpu vcpu;
+	void *bar;
+	int dev;
+	/* What its register holds */
+	u32 held;
+};
+
+FIXTURE_VARIANT(guest)
+{
+	enum test_device dev;
+	u32 index;
+	size_t len;
+	/* A register that reads what was written to it, or the same inverted */
+	u64 reg;
+};
+
+FIXTURE_VARIANT_ADD(guest, edu) {
+	.dev = DEV_EDU, .index = 0, .len = 0x2000, .reg = EDU_INVERT,
+};
+
+/* Its mapping has large pages. */
+FIXTURE_VARIANT_ADD(guest, ivshmem) {
+	.dev = DEV_IVSHMEM, .index = 2, .len = 2 << 20, .reg = 0x1230,
+};
+
+FIXTURE_SETUP(guest)
+{
+	struct kvm_create_device cd = { .type = KVM_DEV_TYPE_VFIO };
+
+	if (access("/dev/kvm", F_OK))
+		SKIP(return, "no KVM in this machine");
+	SETUP_SESSION(&self->s, variant->dev);
+	self->bar = bar_map(self->s.fd, variant->index, 0, variant->len);
+	ASSERT_NE(NULL, self->bar);
+	ASSERT_EQ(0, vcpu_start(&self->vcpu, self->bar, 0x2000));
+	ASSERT_EQ(0, ioctl(self->vcpu.vm, KVM_CREATE_DEVICE, &cd));
+	self->dev = cd.fd;
+	ASSERT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_ADD, self->s.fd));
+	ASSERT_EQ(0, vcpu_write32(&self->vcpu, variant->reg, 0x600df00d));
+	ASSERT_EQ(0, vcpu_read32(&self->vcpu, variant->reg, &self->held));
+	ASSERT_EQ(variant->dev == DEV_EDU ? ~0x600df00du : 0x600df00du, self->held);
+}
+
+FIXTURE_TEARDOWN(guest)
+{
+	vcpu_end(&self->vcpu);
+	close(self->dev);
+	munmap(self->bar, variant->len);
+	session_close(&self->s);
+}
+
+static int set_decode(int fd, bool on)
+{
+	return config_update(fd, PCI_COMMAND, 2, on ? 0 : PCI_COMMAND_MEMORY,
+			     on ? PCI_COMMAND_MEMORY : 0);
+}
+
+/* All ones, soon: what has been written is there for a moment. */
+static int reads_ones(struct vcpu *v, u64 off)
+{
+	struct deadline d;
+	u32 val;
+	int err;
+
+	for (deadline_start(&d); !deadline_passed(&d); ) {
+		err = vcpu_read32(v, off, &val);
+		if (err || val == ~0u)
+			return err;
+	}
+	return -ETIMEDOUT;
+}
+
+static int unbind_at_once(const char *bdf)
+{
+	char grace[32];
+	int err;
+
+	if (sysfs_read(grace, sizeof(grace), GRACE) < 0 || sysfs_write("0", GRACE))
+		return -ENOENT;
+	err = sysfs_unbind(bdf);
+	return sysfs_write(grace, GRACE) ?: err;
+}
+
+TEST_F(guest, not_of_kvm)
+{
+	u32 val;
+
+	ASSERT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_DEL, self->s.fd));
+	EXPECT_EQ(0, vcpu_read32(&self->vcpu, variant->reg, &val));
+	EXPECT_EQ(self->held, val);
+	ASSERT_EQ(0, set_decode(self->s.fd, false));
+	EXPECT_EQ(-EFAULT, mmio_peek32(self->bar, &val));
+	EXPECT_EQ(-EFAULT, mmio_poke32(self->bar, 0));
+	EXPECT_EQ(-EFAULT, vcpu_read32(&self->vcpu, variant->reg, &val));
+	ASSERT_EQ(0, set_decode(self->s.fd, true));
+	EXPECT_EQ(0, vcpu_read32(&self->vcpu, variant->reg, &val));
+	EXPECT_EQ(self->held, val);
+}
+
+TEST_F(guest, decode_off)
+{
+	u32 val;
+
+	OURS_ONLY();
+	ASSERT_EQ(0, set_decode(self->s.fd, false));
+	EXPECT_EQ(0, vcpu_read32(&self->vcpu, variant->reg, &val));
+	EXPECT_EQ(~0u, val);
+	EXPECT_EQ(0, vcpu_write32(&self->vcpu, variant->reg, 0xbad));
+	EXPECT_EQ(0, vcpu_write32(&self->vcpu, 0x1000, 0xbad));
+	EXPECT_EQ(0, reads_ones(&self->vcpu, variant->reg));
+	EXPECT_EQ(0, reads_ones(&self->vcpu, 0));
+	/* A VMM that does for its guest what KVM cannot sees the same. */
+	EXPECT_EQ(0, mmio_peek32(self->bar, &val));
+	EXPECT_EQ(~0u, val);
+	EXPECT_EQ(0, mmio_poke32(self->bar + variant->reg, 0xbad));
+	/* Nobody's DMA gets there. */
+	EXPECT_EQ(-EFAULT, ioas_map(self->s.iommufd, self->s.ioas, self->bar, 0x1000, 0));
+
+	ASSERT_EQ(0, set_decode(self->s.fd, true));
+	EXPECT_EQ(0, vcpu_read32(&self->vcpu, variant->reg, &val));
+	EXPECT_EQ(self->held, val);
+	EXPECT_EQ(0, mmio_peek32(self->bar + variant->reg, &val));
+	EXPECT_EQ(self->held, val);
+}
+
+TEST_F(guest, low_power)
+{
+	u32 val;
+
+	OURS_ONLY();
+	ASSERT_EQ(0, low_power_entry(self->s.fd));
+	EXPECT_EQ(0, vcpu_read32(&self->vcpu, variant->reg, &val));
+	EXPECT_EQ(~0u, val);
+	ASSERT_EQ(0, low_power_exit(self->s.fd));
+	EXPECT_EQ(0, vcpu_read32(&self->vcpu, variant->reg, &val));
+	EXPECT_EQ(self->held, val);
+}
+
+TEST_F(guest, taken_away)
+{
+	struct session next;
+	struct deadline d;
+	u32 val;
+	s64 held;
+
+	OURS_ONLY();
+	ASSERT_EQ(0, unbind_at_once(self->s.bdf));
+	EXPECT_EQ(0, vcpu_read32(&self->vcpu, variant->reg, &val));
+	EXPECT_EQ(~0u, val);
+	EXPECT_EQ(0, vcpu_write32(&self->vcpu, variant->reg, 0xbad));
+	EXPECT_EQ(0, reads_ones(&self->vcpu, variant->reg));
+
+	/* Nor does the next user have to do with the guest. */
+	ASSERT_EQ(0, sysfs_rebind(self->s.bdf));
+	ASSERT_EQ(0, session_open(&next, self->s.bdf));
+	held = region_read32(next.fd, variant->index, variant->reg);
+	EXPECT_EQ(0, vcpu_write32(&self->vcpu, variant->reg, 0xbad));
+	EXPECT_EQ(0, reads_ones(&self->vcpu, variant->reg));
+	EXPECT_EQ(held, region_read32(next.fd, variant->index, variant->reg));
+	session_close(&next);
+
+	/* Without KVM, it is a program's again, as soon as what is mapped goes. */
+	ASSERT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_DEL, self->s.fd));
+	for (deadline_start(&d); !mmio_peek32(self->bar + variant->reg, &val); )
+		ASSERT_FALSE(deadline_passed(&d));
+	EXPECT_EQ(-EFAULT, vcpu_read32(&self->vcpu, variant->reg, &val));
 }
 
 TEST_HARNESS_MAIN
