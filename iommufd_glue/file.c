@@ -655,6 +655,16 @@ static ssize_t vfio_file_write(struct file *filp, const char __user *ubuf, size_
 }
 
 /*
+ * KVM has a fault put a page there, and looks what it is afterwards. If it was removed in between,
+ * that is the end of the guest, unless the fault has let go of the lock and KVM knows it by that.
+ */
+static bool vfio_fault_lets_go(struct vfio_file *file, const struct vm_fault *vmf)
+{
+	return READ_ONCE(file->kvm) && fault_flag_allow_retry_first(vmf->flags) &&
+	       !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT);
+}
+
+/*
  * Locks that the kernel has around mmap_lock are inside of the device's (in an SMMU's driver, in
  * iommufd), so a fault does not wait for the device with it.
  */
@@ -679,6 +689,10 @@ static vm_fault_t vfio_huge_fault(struct vm_fault *vmf, unsigned int order)
 			release_fault_lock(vmf);
 			file->vdev->ops->fault_wait(file->vdev);
 		}
+	} else if (ret == VM_FAULT_NOPAGE && vfio_fault_lets_go(file, vmf)) {
+		held = get_file(filp);
+		release_fault_lock(vmf);
+		ret = VM_FAULT_RETRY;
 	}
 	if (inside)
 		vfio_device_leave(file, gate);

@@ -145,8 +145,8 @@ vm_fault_t vfio_device_fault_off(struct vm_fault *vmf, unsigned int order)
 	/* Memory, cached as memory is, whatever the BAR is. */
 	ret = vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(ones),
 				  vm_get_page_prot(vma->vm_flags));
-	/* After it is there: what is forgotten before would stay for ever. */
-	queue_delayed_work(system_dfl_wq, &file->forget, msecs_to_jiffies(VFIO_KVM_FORGET_MS));
+	/* After it is there, or it could stay for ever; and not just when KVM is about to look. */
+	mod_delayed_work(system_dfl_wq, &file->forget, msecs_to_jiffies(VFIO_KVM_FORGET_MS));
 	return ret;
 }
 EXPORT_SYMBOL_GPL(vfio_device_fault_off);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -397,6 +398,9 @@ FIXTURE(guest)
 	int dev;
 	/* What its register holds */
 	u32 held;
+	u64 reg;
+	bool stop;
+	int err;
 };
 
 FIXTURE_VARIANT(guest)
@@ -558,6 +562,55 @@ TEST_F(guest, taken_away)
 	for (deadline_start(&d); !mmio_peek32(self->bar + variant->reg, &val); )
 		ASSERT_FALSE(deadline_passed(&d));
 	EXPECT_EQ(-EFAULT, vcpu_read32(&self->vcpu, variant->reg, &val));
+}
+
+static void *read_thread(void *arg)
+{
+	FIXTURE_DATA(guest) *self = arg;
+	u32 val;
+
+	while (!self->err && !__atomic_load_n(&self->stop, __ATOMIC_ACQUIRE)) {
+		self->err = vcpu_read32(&self->vcpu, self->reg, &val);
+		if (!self->err && val != ~0u && val != self->held)
+			self->err = -EINVAL;
+	}
+	return NULL;
+}
+
+/*
+ * At any moment, and never is it seen for longer than it is so. By a mapping of its own: KVM gives
+ * up if it finds that another thread has mapped a page, and then that it has been removed.
+ */
+TEST_F(guest, while_it_changes)
+{
+	pthread_t thread;
+	void *bar;
+	u32 val;
+	int i;
+
+	OURS_ONLY();
+	bar = bar_map(self->s.fd, variant->index, 0, variant->len);
+	ASSERT_NE(NULL, bar);
+	self->reg = variant->reg;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_thread, self));
+	for (i = 0; i < 300; i++) {
+		ASSERT_EQ(0, set_decode(self->s.fd, false));
+		ASSERT_EQ(0, mmio_peek32(bar + variant->reg, &val));
+		EXPECT_EQ(~0u, val);
+		ASSERT_EQ(0, set_decode(self->s.fd, true));
+		ASSERT_EQ(0, mmio_peek32(bar + variant->reg, &val));
+		EXPECT_EQ(self->held, val);
+	}
+	EXPECT_EQ(0, unbind_at_once(self->s.bdf));
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, mmio_peek32(bar + variant->reg, &val));
+		EXPECT_EQ(~0u, val);
+	}
+	__atomic_store_n(&self->stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, self->err);
+	munmap(bar, variant->len);
+	sysfs_rebind(self->s.bdf);
 }
 
 TEST_HARNESS_MAIN
