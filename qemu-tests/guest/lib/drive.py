@@ -43,6 +43,14 @@ def wait_absent(guest):
     guest.run("while [ -e /dev/nvme0n1 ] || [ -e /dev/nvme0 ]; do usleep 20000; done")
 
 
+def wait_dead(guest):
+    """Until its driver has given it up. It would find out by itself, 30 seconds later."""
+    guest.run("""
+        echo 1 >/sys/class/nvme/nvme0/reset_controller || :
+        until grep -q dead /sys/class/nvme/nvme0/state; do usleep 20000; done
+        dmesg | grep "nvme0: Disabling device after reset failure: -19" """)
+
+
 def interrupts(guest):
     return interrupt_counts(guest.run("cat /proc/interrupts"), r"nvme0q\d+")
 

@@ -49,6 +49,10 @@ class Removal(GuestScenario):
     def back(self):
         """In the machine, and in the guest."""
         self.drive.put_back()
+        self.give_back()
+
+    def give_back(self):
+        """To the guest, which finds what it has written."""
         self.assign()
         self.guest.plug(self.devices[0], 0)
         found = drive.read_data(self.guest, 0, SIZE)
@@ -83,6 +87,23 @@ class Removal(GuestScenario):
     @step("it is put back, and goes to the guest again")
     def second_return(self):
         self.back()
+
+    @step("the host takes it back at once in the midst of I/O: the guest lives on, without it")
+    def no_grace(self):
+        if os.environ["VM_MODULES"] != "ours":
+            raise Skip("the kernel's driver waits for ever")
+        self.busy()
+        with release_grace(0):
+            self.devices[0].unbind()
+        drive.wait_dead(self.guest)
+        self.guest.unplug(0)
+        drive.wait_absent(self.guest)
+        check_clean()
+        self.guest.check_alive()
+
+    @step("it goes to the guest again")
+    def third_return(self):
+        self.give_back()
 
     @step("it is pulled out while QEMU hangs, and the host does not wait")
     def hang(self):
