@@ -307,6 +307,7 @@ void vfio_pci_low_power_end(struct vfio_pci_device *vpd)
 	scoped_guard(mutex, &vpd->hw_lock) {
 		if (vpd->low_power)
 			wakeup = vfio_pci_low_power_leave(vpd);
+		/* It may have slept not at all: what its guest was shown in its place goes here. */
 		vfio_pci_decode_update(vpd);
 	}
 	/* It has not slept, so there is no signal. */
