@@ -17,11 +17,14 @@
 #include "lib/harness.h"
 #include "lib/iommufd.h"
 #include "lib/irq.h"
+#include "lib/module.h"
 #include "lib/nic.h"
 #include "lib/power.h"
 #include "lib/qmp.h"
 #include "lib/virtio.h"
 
+#define ODD "odd-function"
+#define ODD_MUTE "/sys/module/odd_function/parameters/mute"
 #define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
 #define IOVA 0x1000000ull
 #define DIRTY 0x00001000
@@ -356,6 +359,87 @@ TEST_F(aer, fatal_in_low_power)
 	EXPECT_WORKS();
 }
 
+/* A thread that has the function sleep, and wakes it up, all the time */
+struct sleeper {
+	pthread_t thread;
+	int fd;
+	unsigned int pmcsr;
+	bool stop;
+	int err;
+};
+
+static void *sleep_thread(void *arg)
+{
+	struct sleeper *s = arg;
+	u32 state = 0;
+
+	while (!s->err && !__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
+		state ^= 3;
+		s->err = config_update(s->fd, s->pmcsr, 2, PCI_PM_CTRL_STATE_MASK, state);
+	}
+	return NULL;
+}
+
+/* Not even then what has been set up since the beginning of the session is lost. */
+TEST_F(aer, fatal_while_its_power_state_changes)
+{
+	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM), exp = config_cap(self->s.fd, PCI_CAP_ID_EXP);
+	struct sleeper s = { .fd = self->s.fd, .pmcsr = pos + PCI_PM_CTRL };
+	u16 devctl;
+	int i;
+
+	OURS_ONLY();
+	if (pos <= 0 || exp <= 0)
+		SKIP(return, "no power management, or no Express");
+	devctl = config_read(self->s.fd, exp + PCI_EXP_DEVCTL, 2) ^ PCI_EXP_DEVCTL_RELAX_EN;
+	ASSERT_EQ(0, config_write(self->s.fd, exp + PCI_EXP_DEVCTL, 2, devctl));
+	ASSERT_EQ(devctl, config_read(self->s.fd, exp + PCI_EXP_DEVCTL, 2));
+	ASSERT_EQ(0, pthread_create(&s.thread, NULL, sleep_thread, &s));
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(0, variant->inject(self->bdf, FATAL));
+		EXPECT_EQ(1, event_wait(self->error));
+		EXPECT_EQ(0, log_wait(self->log));
+		EXPECT_TRUE(config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+		EXPECT_EQ(devctl, config_read(self->s.fd, exp + PCI_EXP_DEVCTL, 2));
+	}
+	__atomic_store_n(&s.stop, true, __ATOMIC_RELEASE);
+	pthread_join(s.thread, NULL);
+	EXPECT_EQ(0, s.err);
+	ASSERT_EQ(0, config_update(self->s.fd, pos + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, 0));
+	EXPECT_WORKS();
+}
+
+/* Where Interrupt Disable stops MSI as well, it is not left on by what is restored. */
+TEST_F(aer, fatal_with_intx_that_stops_msi)
+{
+	int efd = event_new();
+	char args[64];
+	u16 command;
+
+	OURS_ONLY();
+	if (variant->inject != inject_by_port)
+		SKIP(return, "aer_inject changes what is read, as odd-function does");
+	sprintf(args, "device=%s intx_stops_msi=1", self->bdf);
+	ASSERT_EQ(0, module_load(ODD, args));
+	EXPECT_EQ(0, irq_eventfd(self->s.fd, VFIO_PCI_MSI_IRQ_INDEX, 0, efd));
+	EXPECT_EQ(2, sysfs_config(self->bdf, PCI_COMMAND, &command, 2));
+	EXPECT_EQ(0, command & PCI_COMMAND_INTX_DISABLE);
+	/* So it gets what it had at the beginning of the session. */
+	EXPECT_EQ(0, sysfs_write("1", ODD_MUTE));
+	EXPECT_EQ(0, variant->inject(self->bdf, FATAL));
+	EXPECT_EQ(1, event_wait(self->error));
+	EXPECT_EQ(0, sysfs_write("0", ODD_MUTE));
+	EXPECT_EQ(0, log_wait(self->log));
+	EXPECT_EQ(2, sysfs_config(self->bdf, PCI_COMMAND, &command, 2));
+	EXPECT_EQ(PCI_COMMAND_MASTER, command & (PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE));
+	EXPECT_EQ(0, irq_disable(self->s.fd, VFIO_PCI_MSI_IRQ_INDEX));
+	EXPECT_EQ(2, sysfs_config(self->bdf, PCI_COMMAND, &command, 2));
+	EXPECT_EQ(PCI_COMMAND_INTX_DISABLE, command & PCI_COMMAND_INTX_DISABLE);
+	ASSERT_EQ(0, module_unload(ODD));
+	EXPECT_WORKS();
+	close(efd);
+}
+
 /* What a user may do as soon as he hears of it: all of it works, or waits until it does. */
 TEST_F(aer, at_once)
 {
@@ -521,6 +605,137 @@ TEST_F(aer, not_recovered)
 	ASSERT_EQ(0, mmio_peek32(self->bar, &val));
 	EXPECT_NE(~0u, val);
 	EXPECT_WORKS();
+}
+
+/* Two functions of one device, each with a user of its own */
+FIXTURE(pair)
+{
+	char bdf[2][BDF_LEN];
+	struct session s[2];
+	int error[2];
+	void *bar[2];
+	int log;
+	char grace[32];
+};
+
+FIXTURE_SETUP(pair)
+{
+	int n, i;
+
+	for (i = 0; i < 2; i++) {
+		self->s[i].fd = -1;
+		self->s[i].iommufd = -1;
+		self->bar[i] = NULL;
+	}
+	self->grace[0] = 0;
+	OURS_ONLY();
+	if (access("/dev/virtio-ports/qmp", F_OK))
+		SKIP(return, "no QEMU to talk to");
+	for (n = 0; ; n++) {
+		if (sysfs_find(0x8086, 0x10c9, n, self->bdf[0]))
+			SKIP(return, "no igb with two functions in this machine");
+		if (!sysfs_find(0x8086, 0x10c9, n + 1, self->bdf[1]) &&
+		    !strncmp(self->bdf[0], self->bdf[1], BDF_LEN - 2))
+			break;
+	}
+	ASSERT_EQ(0, system("modprobe -qr aer_inject"));
+	ASSERT_LT(0, sysfs_read(self->grace, sizeof(self->grace), GRACE));
+	/* The bus is reset with both of them frozen, so that none is without a driver. */
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, sysfs_bind(self->bdf[i]));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, session_open(&self->s[i], self->bdf[i]));
+		self->error[i] = event_new();
+		ASSERT_EQ(0, irq_eventfd(self->s[i].fd, VFIO_PCI_ERR_IRQ_INDEX, 0, self->error[i]));
+		ASSERT_EQ(0, config_master(self->s[i].fd, true));
+		self->bar[i] = bar_map(self->s[i].fd, 0, 0, 0);
+		ASSERT_NE(NULL, self->bar[i]);
+	}
+	self->log = log_open();
+}
+
+FIXTURE_TEARDOWN(pair)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (self->bar[i])
+			bar_unmap(self->s[i].fd, 0, self->bar[i]);
+		session_close(&self->s[i]);
+	}
+	if (!self->grace[0])
+		return;
+	sysfs_write(self->grace, GRACE);
+	for (i = 0; i < 2; i++)
+		sysfs_bind(self->bdf[i]);
+}
+
+static void *unbind_thread(void *arg)
+{
+	sysfs_unbind(arg);
+	return NULL;
+}
+
+/* The other one has been asked for by the host, and its user has all the time in the world. */
+TEST_F(pair, other_is_wanted_back)
+{
+	int request = event_new();
+	pthread_t thread;
+	u32 val;
+
+	ASSERT_EQ(0, sysfs_write("-1", GRACE));
+	ASSERT_EQ(0, irq_eventfd(self->s[1].fd, VFIO_PCI_REQ_IRQ_INDEX, 0, request));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, unbind_thread, self->bdf[1]));
+	EXPECT_EQ(1, event_wait(request));
+	EXPECT_EQ(0, inject_by_port(self->bdf[0], FATAL));
+	EXPECT_EQ(1, event_wait(self->error[0]));
+	/* Whether that succeeds with a function without a driver is not ours to say. */
+	EXPECT_NE(-ETIMEDOUT, log_wait(self->log));
+	EXPECT_EQ(-ENODEV, config_read(self->s[1].fd, 0, 4));
+	session_close(&self->s[1]);
+	pthread_join(thread, NULL);
+	ASSERT_EQ(0, mmio_peek32(self->bar[0], &val));
+	EXPECT_NE(~0u, val);
+	close(request);
+}
+
+/* The same in the midst of a recovery */
+TEST_F(pair, other_is_wanted_back_late)
+{
+	pthread_t thread;
+	u32 val;
+	int i;
+
+	ASSERT_EQ(0, sysfs_write("-1", GRACE));
+	EXPECT_EQ(0, inject_by_port(self->bdf[0], FATAL));
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(1, event_wait(self->error[i]));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, unbind_thread, self->bdf[1]));
+	EXPECT_NE(-ETIMEDOUT, log_wait(self->log));
+	session_close(&self->s[1]);
+	pthread_join(thread, NULL);
+	ASSERT_EQ(0, mmio_peek32(self->bar[0], &val));
+	EXPECT_NE(~0u, val);
+}
+
+/* One of them does not come back: its user has nothing, the other one all. */
+TEST_F(pair, other_does_not_answer)
+{
+	char args[64];
+	u32 val;
+	int i;
+
+	sprintf(args, "device=%s mute=1", self->bdf[1]);
+	ASSERT_EQ(0, module_load(ODD, args));
+	EXPECT_EQ(0, inject_by_port(self->bdf[0], FATAL));
+	for (i = 0; i < 2; i++)
+		EXPECT_LE(1, event_wait(self->error[i]));
+	EXPECT_EQ(-EIO, log_wait(self->log));
+	ASSERT_EQ(0, module_unload(ODD));
+	ASSERT_EQ(0, mmio_peek32(self->bar[0], &val));
+	EXPECT_NE(~0u, val);
+	EXPECT_NE(0, mmio_peek32(self->bar[1], &val));
+	EXPECT_EQ(-EIO, region_pread(self->s[1].fd, 0, 0, &val, 4));
 }
 
 TEST_HARNESS_MAIN

@@ -11,6 +11,7 @@
 #include "lib/config.h"
 #include "lib/harness.h"
 #include "lib/irq.h"
+#include "lib/module.h"
 #include "lib/nic.h"
 #include "lib/power.h"
 #include "lib/region.h"

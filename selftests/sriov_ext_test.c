@@ -14,6 +14,7 @@
 #include "lib/config.h"
 #include "lib/harness.h"
 #include "lib/irq.h"
+#include "lib/module.h"
 #include "lib/nic.h"
 #include "lib/vfs.h"
 

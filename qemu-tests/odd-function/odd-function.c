@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Make a function behave as few do, or do not do in the right moment, for as long as the module is
+ * loaded.
+ */
+#include <linux/module.h>
+#include <linux/pci.h>
+
+static char *device = "";
+module_param(device, charp, 0);
+MODULE_PARM_DESC(device, "the function, DDDD:BB:DD.F");
+
+static bool mute;
+module_param(mute, bool, 0600);
+MODULE_PARM_DESC(mute, "its config space does not answer; can be changed");
+
+static bool blocked;
+module_param(blocked, bool, 0);
+MODULE_PARM_DESC(blocked, "user space waits for its config space, as while it is reset");
+
+static bool intx_stops_msi;
+module_param(intx_stops_msi, bool, 0);
+MODULE_PARM_DESC(intx_stops_msi, "its Interrupt Disable is known to stop MSI as well");
+
+static uint vf_bus;
+module_param(vf_bus, uint, 0);
+MODULE_PARM_DESC(vf_bus, "it is a VF, and on the bus of this number, which is not its PF's");
+
+static struct pci_dev *pdev;
+static struct pci_ops *old_ops;
+static struct pci_bus *bus, *old_bus;
+
+static int mute_read(struct pci_bus *bus, unsigned int devfn, int pos, int size, u32 *val)
+{
+	if (devfn != pdev->devfn || !READ_ONCE(mute))
+		return old_ops->read(bus, devfn, pos, size, val);
+	PCI_SET_ERROR_RESPONSE(val);
+	return PCIBIOS_SUCCESSFUL;
+}
+
+static int mute_write(struct pci_bus *bus, unsigned int devfn, int pos, int size, u32 val)
+{
+	if (devfn != pdev->devfn || !READ_ONCE(mute))
+		return old_ops->write(bus, devfn, pos, size, val);
+	return PCIBIOS_SUCCESSFUL;
+}
+
+static struct pci_ops mute_ops = { .read = mute_read, .write = mute_write };
+
+/* The hardware knows it by its real number. */
+static int moved_read(struct pci_bus *bus, unsigned int devfn, int pos, int size, u32 *val)
+{
+	return old_bus->ops->read(old_bus, devfn, pos, size, val);
+}
+
+static int moved_write(struct pci_bus *bus, unsigned int devfn, int pos, int size, u32 val)
+{
+	return old_bus->ops->write(old_bus, devfn, pos, size, val);
+}
+
+static struct pci_ops moved_ops = { .read = moved_read, .write = moved_write };
+
+/* Without pci_bus_sem, which modules do not see: whoever loads this lets nobody walk over the bus. */
+static void move_to(struct pci_bus *bus)
+{
+	list_move_tail(&pdev->bus_list, &bus->devices);
+	pdev->bus = bus;
+}
+
+/* As the PCI core does, when a VF's number is too high for the bus of its PF */
+static int add_bus(void)
+{
+	old_bus = pdev->bus;
+	bus = pci_add_new_bus(old_bus, NULL, vf_bus);
+	if (!bus)
+		return -ENOMEM;
+	pci_bus_set_ops(bus, &moved_ops);
+	move_to(bus);
+	return 0;
+}
+
+static int __init odd_function_init(void)
+{
+	unsigned int domain, nr, slot, fn;
+	int ret;
+
+	if (sscanf(device, "%x:%x:%x.%x", &domain, &nr, &slot, &fn) != 4)
+		return -EINVAL;
+	pdev = pci_get_domain_bus_and_slot(domain, nr, PCI_DEVFN(slot, fn));
+	if (!pdev)
+		return -ENODEV;
+	if (vf_bus) {
+		ret = add_bus();
+		if (ret) {
+			pci_dev_put(pdev);
+			return ret;
+		}
+	}
+	old_ops = pci_bus_set_ops(pdev->bus, &mute_ops);
+	if (blocked)
+		pci_cfg_access_lock(pdev);
+	if (intx_stops_msi)
+		pdev->dev_flags |= PCI_DEV_FLAGS_MSI_INTX_DISABLE_BUG;
+	return 0;
+}
+module_init(odd_function_init);
+
+static void __exit odd_function_exit(void)
+{
+	if (intx_stops_msi)
+		pdev->dev_flags &= ~PCI_DEV_FLAGS_MSI_INTX_DISABLE_BUG;
+	if (blocked)
+		pci_cfg_access_unlock(pdev);
+	pci_bus_set_ops(pdev->bus, old_ops);
+	if (vf_bus) {
+		move_to(old_bus);
+		pci_remove_bus(bus);
+	}
+	pci_dev_put(pdev);
+}
+module_exit(odd_function_exit);
+
+MODULE_DESCRIPTION("A function with rare faults, for tests");
+MODULE_LICENSE("GPL");
