@@ -18,7 +18,17 @@ static size_t vfio_pci_bar_width(u64 off, size_t len, size_t widest)
 	return min_t(u64, min(len, widest), off ? off & -off : widest);
 }
 
-static size_t vfio_pci_bar_read_one(void __iomem *at, void *buf, u64 off, size_t len, size_t widest)
+/**
+ * vfio_pci_bar_read_one - one read of a BAR, or of something like it
+ * @at: where
+ * @buf: gets the bytes
+ * @off: of @at in the BAR
+ * @len: of what the user has asked for, the rest
+ * @widest: the widest read that is allowed, 4 or 8
+ *
+ * Return: how many bytes it was
+ */
+size_t vfio_pci_bar_read_one(void __iomem *at, void *buf, u64 off, size_t len, size_t widest)
 {
 	size_t width = vfio_pci_bar_width(off, len, widest);
 

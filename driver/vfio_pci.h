@@ -164,8 +164,9 @@ struct vfio_pci_sriov {
  * @msix_start: of the table in its BAR
  * @msix_end: behind the table in its BAR
  * @atomics: VFIO_PCI_ATOMIC_COMP*, what works for this function
- * @rom: copy of the ROM's image
+ * @rom: the ROM's image, mapped at its first use
  * @rom_size: bytes in @rom
+ * @rom_missing: the ROM has no image
  * @dmabufs_lock: protects @dmabufs, and keeps those in it from being released. Inside hw_lock,
  *	outside of the buffers' reservation locks.
  * @dmabufs: DMA-bufs that the session has exported
@@ -209,8 +210,9 @@ struct vfio_pci_device {
 	u32 msix_start;
 	u32 msix_end;
 	u8 atomics;
-	void *rom;
+	void __iomem *rom;
 	size_t rom_size;
+	bool rom_missing;
 	struct mutex dmabufs_lock;	/* see above, and Documentation/design.rst */
 	struct list_head dmabufs;
 	unsigned int nr_extra;
@@ -318,6 +320,7 @@ extern const struct vfio_pci_region_ops vfio_pci_vga_ops;
 extern const struct vfio_pci_region_ops vfio_pci_config_ops;
 void vfio_pci_bars_open(struct vfio_pci_device *vpd);
 void vfio_pci_bars_close(struct vfio_pci_device *vpd);
+size_t vfio_pci_bar_read_one(void __iomem *at, void *buf, u64 off, size_t len, size_t widest);
 int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar);
 void vfio_pci_bar_put(struct vfio_pci_device *vpd, unsigned int bar, u64 off, void *buf,
 		      size_t len);
