@@ -155,17 +155,31 @@ const struct dev_pm_ops vfio_pci_pm_ops = {
 	RUNTIME_PM_OPS(vfio_pci_suspend, vfio_pci_resume, NULL)
 };
 
+/* Whether power/control is "auto" */
+static bool vfio_pci_power_is_auto(struct device *dev)
+{
+#ifdef CONFIG_PM
+	return dev->power.runtime_auto;
+#else
+	return false;
+#endif
+}
+
 /**
  * vfio_pci_power_init - let a function sleep while it is nobody's
  * @vpd: the device, in D0, in probe
  *
- * The PCI core has forbidden runtime PM, and probes with a reference held.
+ * The PCI core has forbidden runtime PM, unless somebody in user space has allowed it since, and
+ * probes with a reference held. In D3cold, from which there are functions that never return, it
+ * is only if its user has asked for low power.
  */
 void vfio_pci_power_init(struct vfio_pci_device *vpd)
 {
 	struct device *dev = &vpd->pdev->dev;
 
+	pci_d3cold_disable(vpd->pdev);
 	vpd->idle_d3 = !READ_ONCE(vfio_pci_disable_idle_d3);
+	vpd->was_auto = vfio_pci_power_is_auto(dev);
 	pm_runtime_set_autosuspend_delay(dev, VFIO_PCI_AUTOSUSPEND_MS);
 	pm_runtime_use_autosuspend(dev);
 	pm_runtime_allow(dev);
@@ -183,8 +197,10 @@ void vfio_pci_power_exit(struct vfio_pci_device *vpd)
 
 	if (vpd->idle_d3)
 		pm_runtime_get_sync(dev);
-	pm_runtime_forbid(dev);
+	if (!vpd->was_auto)
+		pm_runtime_forbid(dev);
 	pm_runtime_dont_use_autosuspend(dev);
+	pci_d3cold_enable(vpd->pdev);
 }
 
 /**
@@ -208,6 +224,7 @@ int vfio_pci_power_open(struct vfio_pci_device *vpd)
  */
 void vfio_pci_power_close(struct vfio_pci_device *vpd)
 {
+	pci_d3cold_disable(vpd->pdev);
 	if (vpd->idle_d3)
 		pm_runtime_put_autosuspend(&vpd->pdev->dev);
 }
@@ -247,6 +264,8 @@ static int vfio_pci_low_power_enter(struct vfio_cmd *cmd, struct eventfd_ctx *wa
 		vfio_device_set_sleepy(&vpd->vdev, true);
 		vfio_pci_decode_update(vpd);
 	}
+	/* Until the end of the session: what is awake needs no permission. */
+	pci_d3cold_enable(vpd->pdev);
 	/* At once, if nobody else has it awake. */
 	pm_runtime_put_sync_suspend(&vpd->pdev->dev);
 	return 0;

@@ -152,6 +152,7 @@ struct vfio_pci_sriov {
  *	reference meanwhile, and nothing is mapped.
  * @wakeup: signalled when it is resumed, which then ends @low_power; or NULL
  * @idle_d3: it may be suspended while it is nobody's
+ * @was_auto: runtime PM was allowed before it was bound
  * @frozen: the PCI core recovers from an error of the function, or of its neighbours
  * @leaving: in remove: it is not frozen any more
  * @frozen_state: config space of before
@@ -196,6 +197,7 @@ struct vfio_pci_device {
 	bool low_power;
 	struct eventfd_ctx *wakeup;
 	bool idle_d3;
+	bool was_auto;
 	struct task_struct *resetter;
 	unsigned int reset_depth;
 	bool frozen;

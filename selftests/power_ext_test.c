@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the in-tree driver does not do: a device that is opened again soon is still awake; one that
- * sleeps, or follows eventfds, can be taken away; and bus mastering by ioctl.
+ * nobody uses stays out of D3cold; one that sleeps, or follows eventfds, can be taken away; and bus
+ * mastering by ioctl.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -230,6 +231,78 @@ TEST_F(power, bus_master)
 	EXPECT_NE(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
 	ASSERT_EQ(2, sysfs_config(self->bdf, PCI_COMMAND, &command, 2));
 	EXPECT_EQ(0, command & PCI_COMMAND_MASTER);
+}
+
+/* What an administrator had chosen, before and meanwhile, is not forgotten. */
+TEST_F(power, control)
+{
+	const char *control = "/sys/bus/pci/devices/%s/power/control";
+
+	session_close(&self->s);
+	ASSERT_EQ(0, sysfs_unbind(self->bdf));
+	EXPECT_TRUE(power_is(self->bdf, "power/control", "on"));
+	ASSERT_EQ(0, sysfs_write("auto", control, self->bdf));
+	ASSERT_EQ(0, sysfs_rebind(self->bdf));
+	power_no_delay(self->bdf);
+	EXPECT_TRUE(power_sleeps(self->bdf));
+	ASSERT_EQ(0, sysfs_unbind(self->bdf));
+	EXPECT_TRUE(power_is(self->bdf, "power/control", "auto"));
+
+	ASSERT_EQ(0, sysfs_rebind(self->bdf));
+	ASSERT_EQ(0, sysfs_write("on", control, self->bdf));
+	EXPECT_TRUE(power_awake(self->bdf));
+	ASSERT_EQ(0, sysfs_unbind(self->bdf));
+	EXPECT_TRUE(power_is(self->bdf, "power/control", "on"));
+	ASSERT_EQ(0, sysfs_rebind(self->bdf));
+	power_no_delay(self->bdf);
+	EXPECT_TRUE(power_sleeps(self->bdf));
+}
+
+/* One behind a port that the kernel would let sleep */
+static int behind_sleepy_port(char bdf[BDF_LEN], char port[BDF_LEN])
+{
+	unsigned int nth;
+
+	for (nth = 0; !sysfs_find(0x1234, 0x11e8, nth, bdf); nth++) {
+		if (!sysfs_port(bdf, port) && power_is(port, "power/control", "auto"))
+			return 0;
+	}
+	return -ENODEV;
+}
+
+/* D3cold is what a device is in when its port sleeps, for all that the kernel knows. */
+TEST(d3cold)
+{
+	char bdf[BDF_LEN], port[BDF_LEN];
+	struct session s;
+
+	OURS_ONLY();
+	if (behind_sleepy_port(bdf, port))
+		SKIP(return, "no port that could sleep");
+	ASSERT_EQ(0, session_open(&s, bdf));
+	session_close(&s);
+	power_no_delay(bdf);
+	ASSERT_TRUE(power_sleeps(bdf));
+	/* It would sleep before this returns. */
+	power_no_delay(port);
+	EXPECT_TRUE(power_is(port, "power/runtime_status", "active"));
+
+	ASSERT_EQ(0, session_open(&s, bdf));
+	ASSERT_EQ(0, low_power_entry(s.fd));
+	EXPECT_TRUE(power_sleeps(port));
+	ASSERT_EQ(0, low_power_exit(s.fd));
+	EXPECT_TRUE(power_awake(port));
+	session_close(&s);
+	ASSERT_TRUE(power_sleeps(bdf));
+	power_no_delay(port);
+	EXPECT_TRUE(power_is(port, "power/runtime_status", "active"));
+
+	ASSERT_EQ(0, sysfs_unbind(bdf));
+	/* Its next driver has to do without it no more than without anything else. */
+	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", bdf));
+	EXPECT_TRUE(power_sleeps(port));
+	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", bdf));
+	ASSERT_EQ(0, sysfs_rebind(bdf));
 }
 
 TEST_HARNESS_MAIN
