@@ -71,10 +71,12 @@ static unsigned int vga_decodes(struct pci_dev *pdev, bool on)
 }
 
 /**
- * vfio_pci_vga_init - the user is to have a VGA device
+ * vfio_pci_vga_init - the user is to have a display, and a VGA device perhaps
  * @vpd: the device
  *
- * The firmware's frame buffer in it, if there is one, loses its driver.
+ * The firmware's frame buffer in it, if there is one, loses its driver. A display need not be a VGA
+ * device to have one: UEFI has no use for VGA. Other functions are not asked about, as the kernel
+ * would take away a frame buffer of which it does not know where it is.
  *
  * Return: 0; or an error of the frame buffer's driver or the VGA arbiter
  */
@@ -83,11 +85,13 @@ int vfio_pci_vga_init(struct vfio_pci_device *vpd)
 	struct pci_dev *pdev = vpd->pdev;
 	int ret;
 
+	if (pci_is_display(pdev) || pci_is_vga(pdev)) {
+		ret = aperture_remove_conflicting_pci_devices(pdev, "vfio-pci");
+		if (ret)
+			return ret;
+	}
 	if (!is_vga(pdev))
 		return 0;
-	ret = aperture_remove_conflicting_pci_devices(pdev, "vfio-pci");
-	if (ret)
-		return ret;
 	ret = vga_client_register(pdev, vga_decodes);
 	if (ret)
 		return ret;
