@@ -103,6 +103,21 @@ struct vfio_pci_extra {
 	void (*release)(void *data);
 };
 
+/* The most parts of BARs that can be write-combined. Drivers have one, or one for a few queues. */
+#define VFIO_PCI_MAX_WC	16
+
+/**
+ * struct vfio_pci_wc - a part of a BAR that is write-combined
+ * @bar: the BAR
+ * @first: its first page
+ * @end: the one behind its last page
+ */
+struct vfio_pci_wc {
+	unsigned int bar;
+	u64 first;
+	u64 end;
+};
+
 /**
  * struct vfio_pci_sriov - what a physical function (PF) and its virtual functions (VF) share
  * @key: of @lock, for lockdep: PFs that are reset together have theirs held together
@@ -160,6 +175,9 @@ struct vfio_pci_sriov {
  * @barmap: BARs as pread and pwrite reach them; mapped on first use
  * @bar_mmap: bit per BAR: may be mapped by the user
  * @bar_reserved: bit per BAR: its resource has been requested
+ * @bar_wc: bit per BAR: parts of it are write-combined
+ * @nr_wc: rows in @wc
+ * @wc: these parts. They come while nobody is inside @decode_srcu, and go with the session.
  * @bar_pad: keep others out of the rest of the page that a small BAR stands in
  * @msix_bar: BAR with the MSI-X table, -1 for none
  * @msix_start: of the table in its BAR
@@ -207,6 +225,9 @@ struct vfio_pci_device {
 	void __iomem *barmap[PCI_STD_NUM_BARS];
 	u8 bar_mmap;
 	u8 bar_reserved;
+	u8 bar_wc;
+	unsigned int nr_wc;
+	struct vfio_pci_wc wc[VFIO_PCI_MAX_WC];
 	struct resource bar_pad[PCI_STD_NUM_BARS];
 	int msix_bar;
 	u32 msix_start;
@@ -324,6 +345,7 @@ void vfio_pci_bars_open(struct vfio_pci_device *vpd);
 void vfio_pci_bars_close(struct vfio_pci_device *vpd);
 size_t vfio_pci_bar_read_one(void __iomem *at, void *buf, u64 off, size_t len, size_t widest);
 int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar);
+void vfio_pci_bar_forget(struct vfio_pci_device *vpd, unsigned int bar);
 void vfio_pci_bar_put(struct vfio_pci_device *vpd, unsigned int bar, u64 off, void *buf,
 		      size_t len);
 void vfio_pci_rom_close(struct vfio_pci_device *vpd);
@@ -345,6 +367,12 @@ void vfio_pci_decode_block(struct vfio_pci_device *vpd);
 void vfio_pci_decode_update(struct vfio_pci_device *vpd);
 u8 vfio_pci_decode_force(struct vfio_pci_device *vpd);
 void vfio_pci_decode_unforce(struct vfio_pci_device *vpd, u8 command);
+
+/* wc.c: parts of BARs that are write-combined */
+bool vfio_pci_wc_has(struct vfio_device *vdev);
+int vfio_pci_wc_pages(struct vfio_pci_device *vpd, unsigned int bar, u64 page, u64 nr);
+int vfio_pci_wc_set(struct vfio_cmd *cmd);
+void vfio_pci_wc_close(struct vfio_pci_device *vpd);
 
 /* dmabuf.c, which is not there when the kernel lacks what it needs */
 #define VFIO_PCI_DMABUF	(IS_ENABLED(CONFIG_DMA_SHARED_BUFFER) && IS_ENABLED(CONFIG_PCI_P2PDMA))
@@ -405,6 +433,7 @@ extern struct notifier_block vfio_pci_sriov_notifier;
 
 /* ioeventfd.c */
 int vfio_pci_set_ioeventfd(struct vfio_cmd *cmd);
+bool vfio_pci_ioeventfd_writes_to(struct vfio_pci_device *vpd, unsigned int bar);
 void vfio_pci_ioeventfds_close(struct vfio_pci_device *vpd);
 
 /* aer.c */

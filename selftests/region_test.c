@@ -372,6 +372,37 @@ TEST_F(region, rom_in_d3hot)
 	EXPECT_EQ(0xaa, first[1]);
 }
 
+/*
+ * Its port lets nothing through, neither to memory nor to config space: as though the link were
+ * down, but nobody is told.
+ */
+TEST_F(region, rom_that_does_not_answer)
+{
+	const u16 nothing = 0;
+	u16 command, buses;
+	char port[BDF_LEN];
+	u8 first[2];
+
+#ifdef __aarch64__
+	SKIP(return, "the kernel does not survive a read that is not answered");
+#endif
+	if (!self->res[6].size || sysfs_port(self->s.bdf, port))
+		SKIP(return, "no ROM, or no port");
+	ASSERT_EQ(2, region_pread(self->s.fd, ROM, 0, first, 2));
+	ASSERT_EQ(2, sysfs_config(port, PCI_COMMAND, &command, 2));
+	ASSERT_EQ(2, sysfs_config(port, PCI_SECONDARY_BUS, &buses, 2));
+
+	ASSERT_EQ(0, sysfs_config_write(port, PCI_COMMAND, &nothing, 2));
+	ASSERT_EQ(0, sysfs_config_write(port, PCI_SECONDARY_BUS, &nothing, 2));
+	EXPECT_GT(0, region_pread(self->s.fd, ROM, 0, first, 2));
+	EXPECT_EQ(0, sysfs_config_write(port, PCI_SECONDARY_BUS, &buses, 2));
+	EXPECT_EQ(0, sysfs_config_write(port, PCI_COMMAND, &command, 2));
+
+	EXPECT_EQ(2, region_pread(self->s.fd, ROM, 0, first, 2));
+	EXPECT_EQ(0x55, first[0]);
+	EXPECT_EQ(0xaa, first[1]);
+}
+
 /* ivshmem's BAR 2 is memory, so that every width and length can be tried. */
 FIXTURE(memory)
 {

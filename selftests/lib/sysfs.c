@@ -235,6 +235,21 @@ int sysfs_config(const char *bdf, unsigned int pos, void *buf, size_t len)
 	return n;
 }
 
+int sysfs_config_write(const char *bdf, unsigned int pos, const void *buf, size_t len)
+{
+	char path[PATH_MAX];
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/config", bdf);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (pwrite(fd, buf, len, pos) != (ssize_t)len)
+		err = -EIO;
+	close(fd);
+	return err;
+}
+
 unsigned int sysfs_ext_cap(const char *bdf, u16 id)
 {
 	u32 header, pos = 0x100;

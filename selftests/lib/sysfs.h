@@ -145,6 +145,17 @@ int sysfs_resource(const char *bdf, int index, u64 *start, u64 *size, u64 *flags
 int sysfs_config(const char *bdf, unsigned int pos, void *buf, size_t len);
 
 /**
+ * sysfs_config_write() - write to the hardware's own config space
+ * @bdf: the device
+ * @pos: offset
+ * @buf: what
+ * @len: how much
+ *
+ * Return: 0 or negative errno.
+ */
+int sysfs_config_write(const char *bdf, unsigned int pos, const void *buf, size_t len);
+
+/**
  * sysfs_ext_cap() - where the hardware has an extended capability
  * @bdf: the device
  * @id: PCI_EXT_CAP_ID_*
