@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Interrupts: the rules of SET_IRQS on every device, and real interrupts from those that can. */
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -830,6 +832,63 @@ TEST_F(msix, grows)
 		igb_msix_raise(self->bar, 1u << 3);
 		EXPECT_EQ(1, event_wait(self->efd[3]));
 	}
+}
+
+static int host_vectors(const char *bdf)
+{
+	char path[256];
+	struct dirent *ent;
+	int n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/msi_irqs", bdf);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while ((ent = readdir(dir)))
+		n += ent->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+/* The host has none to spare. In-tree it gives one for each up to the last that is named. */
+TEST_F(msix, as_few_as_are_used)
+{
+	int fds[IGB_VECTORS], i;
+	struct vfio_irq_info info;
+
+	OURS_ONLY();
+	ASSERT_EQ(0, irq_info(self->s.fd, MSIX, &info));
+	if (info.flags & VFIO_IRQ_INFO_NORESIZE)
+		SKIP(return, "no vectors can be added in this machine");
+	for (i = 0; i < IGB_VECTORS; i++)
+		fds[i] = -1;
+	ASSERT_EQ(0, irq_eventfds(self->s.fd, MSIX, 0, fds, IGB_VECTORS));
+	/* The PCI core wants one to turn MSI-X on with. */
+	EXPECT_EQ(1, host_vectors(self->s.bdf));
+	ASSERT_EQ(0, irq_disable(self->s.fd, MSIX));
+
+	for (i = 0; i < IGB_VECTORS; i++)
+		fds[i] = i < 2 || i == 7 ? self->efd[i] : -1;
+	ASSERT_EQ(0, irq_eventfds(self->s.fd, MSIX, 0, fds, IGB_VECTORS));
+	EXPECT_EQ(3, host_vectors(self->s.bdf));
+	for (i = 0; i < IGB_VECTORS; i++) {
+		if (fds[i] < 0)
+			continue;
+		igb_msix_raise(self->bar, 1u << i);
+		EXPECT_EQ(1, event_wait(fds[i]));
+	}
+	/* One that is used later is there then, and may be turned off for a while. */
+	for (i = 0; i < IGB_VECTORS; i++) {
+		ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, i, self->efd[i]));
+		igb_msix_raise(self->bar, 1u << i);
+		EXPECT_EQ(1, event_wait(self->efd[i]));
+	}
+	EXPECT_EQ(IGB_VECTORS, host_vectors(self->s.bdf));
+	ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 3, -1));
+	EXPECT_EQ(IGB_VECTORS, host_vectors(self->s.bdf));
+	ASSERT_EQ(0, irq_disable(self->s.fd, MSIX));
+	EXPECT_GE(0, host_vectors(self->s.bdf));
 }
 
 static int set_power_state(int fd, u32 state)

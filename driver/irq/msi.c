@@ -217,6 +217,24 @@ void vfio_pci_msi_off(struct vfio_pci_device *vpd)
 	vfio_pci_decode_unforce(vpd, command);
 }
 
+/*
+ * How many vectors to turn an index on with: all up to the last that is named. Where more can be
+ * added, one without an eventfd takes none of the host's: so the PCI core gets those from vector 0
+ * up to the first gap, which is faster than one by one, but at least the one that it wants.
+ */
+static unsigned int vfio_pci_msi_first(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
+				       const struct vfio_irq_set *set)
+{
+	unsigned int all = set->start + set->count, nr = 0;
+	const s32 *fds = cmd->data;
+
+	if (set->index != VFIO_PCI_MSIX_IRQ_INDEX || !vpd->irq.dyn_msix)
+		return all;
+	while (!set->start && nr < all && fds[nr] >= 0)
+		nr++;
+	return min(max(nr, 1), all);
+}
+
 /* Some vectors of an index that is on, or is turned on by it, are given eventfds. */
 static int vfio_pci_msi_set_eventfds(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 				     const struct vfio_irq_set *set)
@@ -230,7 +248,7 @@ static int vfio_pci_msi_set_eventfds(struct vfio_pci_device *vpd, const struct v
 				"this host's IOMMU translates messages: attach the device first");
 	command = vfio_pci_decode_force(vpd);
 	if (!was_on)
-		ret = vfio_pci_msi_on(vpd, set->index, set->start + set->count);
+		ret = vfio_pci_msi_on(vpd, set->index, vfio_pci_msi_first(vpd, cmd, set));
 	if (!ret) {
 		ret = vfio_pci_msi_set_range(vpd, cmd, set);
 		if (ret && !was_on)
