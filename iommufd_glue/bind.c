@@ -50,9 +50,69 @@ static bool vfio_isolates_msi(struct device *dev)
 	return ret;
 }
 
-static struct iommufd_device *vfio_iommufd_bind(struct vfio_file *file, int fd, u32 *devid)
+static int vfio_match_user(struct device *dev, const void *group)
+{
+	struct vfio_device *vdev = container_of(dev, struct vfio_device, device);
+	struct iommu_group *its = iommu_group_get(dev->parent);
+
+	iommu_group_put(its);
+	return its == group && READ_ONCE(vdev->owner);
+}
+
+/* -EPERM, and MSIs are isolated: another context has the IOMMU group. */
+static void vfio_err_group(struct vfio_file *file)
+{
+	struct iommu_group *group = iommu_group_get(file->vdev->device.parent);
+	struct device *user = class_find_device(&vfio_class, NULL, group, vfio_match_user);
+
+	if (user)
+		vfio_err(file, -EPERM, "%s of the same IOMMU group is bound to another iommufd",
+			 dev_name(user->parent));
+	else
+		vfio_err(file, -EPERM,
+			 "another device of the IOMMU group is in use, or still to be reset after that");
+	put_device(user);
+	iommu_group_put(group);
+}
+
+/* Has the firmware memory that the IOMMU must always let some device of the group reach? */
+static bool vfio_firmware_maps(struct device *dev)
+{
+	struct iommu_group *group = iommu_group_get(dev);
+	struct iommu_resv_region *region, *next;
+	LIST_HEAD(regions);
+	bool maps = false;
+
+	if (group)
+		iommu_get_group_resv_regions(group, &regions);
+	list_for_each_entry_safe(region, next, &regions, list) {
+		maps |= region->type == IOMMU_RESV_DIRECT;
+		kfree(region);
+	}
+	iommu_group_put(group);
+	return maps;
+}
+
+static void vfio_err_refused(struct vfio_file *file, int error)
 {
 	struct device *dev = file->vdev->device.parent;
+
+	if (error == -EPERM && !vfio_isolates_msi(dev))
+		vfio_err(file, error,
+			 "MSIs are not isolated here, see iommufd's allow_unsafe_interrupts");
+	else if (error == -EPERM)
+		vfio_err_group(file);
+	else if (error == -EBUSY)
+		vfio_err(file, error, "a device of the IOMMU group is being reset");
+	else if (error == -EINVAL && vfio_firmware_maps(dev))
+		vfio_err(file, error,
+			 "firmware wants memory mapped for a device of the IOMMU group, see its reserved_regions");
+	else
+		vfio_err(file, error, "iommufd refuses the device");
+}
+
+static struct iommufd_device *vfio_iommufd_bind(struct vfio_file *file, int fd, u32 *devid)
+{
 	struct iommufd_device *idev;
 	struct iommufd_ctx *ictx;
 
@@ -61,15 +121,11 @@ static struct iommufd_device *vfio_iommufd_bind(struct vfio_file *file, int fd, 
 		vfio_err(file, PTR_ERR(ictx), "fd %d is not an open /dev/iommu", fd);
 		return ERR_CAST(ictx);
 	}
-	idev = iommufd_device_bind(ictx, dev, devid);
+	idev = iommufd_device_bind(ictx, file->vdev->device.parent, devid);
 	iommufd_ctx_put(ictx);	/* the device holds its own */
 
-	if (idev == ERR_PTR(-EPERM) && !vfio_isolates_msi(dev))
-		vfio_err(file, -EPERM,
-			 "MSIs are not isolated here, see iommufd's allow_unsafe_interrupts");
-	else if (IS_ERR(idev))
-		vfio_err(file, PTR_ERR(idev),
-			 "iommufd refuses: another device of the IOMMU group is in use or in reset");
+	if (IS_ERR(idev))
+		vfio_err_refused(file, PTR_ERR(idev));
 	return idev;
 }
 

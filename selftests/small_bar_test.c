@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../uapi/vfio_ext.h"
 #include "lib/harness.h"
 #include "lib/iommufd.h"
 #include "lib/region.h"
@@ -155,6 +156,17 @@ TEST_F(small, mapping)
 	}
 }
 
+/* Why a BIND was refused: which function is in the way, and whose that is */
+#define EXPECT_REASON(fd, who, what) do {						\
+	struct vfio_device_last_error e_ = { .argsz = sizeof(e_) };			\
+											\
+	if (!driver_is_ours())								\
+		break;									\
+	EXPECT_EQ(0, vfio_ioctl(fd, VFIO_DEVICE_GET_LAST_ERROR, &e_));			\
+	EXPECT_TRUE(strstr((char *)e_.text, who) && strstr((char *)e_.text, what))	\
+		TH_LOG("%s", e_.text);							\
+} while (0)
+
 /* Nothing isolates one function from the other: whoever owns one must own the rest. */
 TEST_F(small, one_group)
 {
@@ -170,7 +182,14 @@ TEST_F(small, one_group)
 	ASSERT_EQ(0, sysfs_unbind(self->third));
 	ASSERT_EQ(0, sysfs_write("\n", "/sys/bus/pci/devices/%s/driver_override", self->third));
 	ASSERT_EQ(0, sysfs_write(self->third, "/sys/bus/pci/drivers/virtio-pci/bind"));
-	EXPECT_EQ(-EPERM, session_open(&self->s[0], self->bdf[0]));
+	fd = vfio_cdev_open(self->bdf[0]);
+	ASSERT_LE(0, fd);
+	other = iommufd_open();
+	ASSERT_LE(0, other);
+	EXPECT_EQ(-EPERM, vfio_bind(fd, other, NULL));
+	EXPECT_REASON(fd, self->third, "virtio-pci");
+	close(other);
+	close(fd);
 	ASSERT_EQ(0, sysfs_bind(self->third));
 	ASSERT_EQ(0, session_open(&self->s[0], self->bdf[0]));
 
@@ -180,6 +199,7 @@ TEST_F(small, one_group)
 	other = iommufd_open();
 	ASSERT_LE(0, other);
 	EXPECT_EQ(-EPERM, vfio_bind(fd, other, NULL));
+	EXPECT_REASON(fd, self->bdf[0], "another iommufd");
 	EXPECT_EQ(0, vfio_bind(fd, self->s[0].iommufd, NULL));
 	close(other);
 	close(fd);
