@@ -50,20 +50,6 @@ void vfio_pci_lock_hw(struct vfio_pci_device *vpd)
 	mutex_unlock(&vpd->core_lock);
 }
 
-/*
- * Does the function answer? pci_device_is_present() asks the PF in the place of a VF, which need not
- * be there when that is. All VFs have this register (PCIe r6.2 9.3.4.1.3), and its upper bits.
- */
-static bool vfio_pci_answers(struct pci_dev *pdev)
-{
-	u32 command_status;
-
-	if (!pci_device_is_present(pdev))
-		return false;
-	pci_read_config_dword(pdev, PCI_COMMAND, &command_status);
-	return !PCI_POSSIBLE_ERROR(command_status);
-}
-
 /* One that sleeps is not woken up: nobody knows what the link is worth, and a reset does that. */
 static void vfio_pci_freeze(struct vfio_pci_device *vpd)
 {

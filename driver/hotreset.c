@@ -372,7 +372,7 @@ static int vfio_pci_set_reset(struct vfio_pci_reset_set *set)
 
 	/* The PCI core would wait for it, and say so in the kernel log. */
 	for (i = 0; i < set->nr; i++) {
-		if (!pci_device_is_present(set->fns[i].pdev))
+		if (!vfio_pci_answers(set->fns[i].pdev))
 			return -ENODEV;
 	}
 	for (i = 0; i < set->nr; i++) {
@@ -463,6 +463,21 @@ int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd)
 	return ret;
 }
 
+/*
+ * Has the administrator said that the function is not to be reset? Their file is empty then; one
+ * that cannot be reset alone has no such file.
+ */
+static bool vfio_pci_reset_forbidden(struct pci_dev *pdev)
+{
+	struct kernfs_node *file;
+
+	if (pdev->reset_methods[0])
+		return false;
+	file = sysfs_get_dirent(pdev->dev.kobj.sd, "reset_method");
+	sysfs_put(file);
+	return file;
+}
+
 /**
  * vfio_pci_hot_reset_idle - reset functions that cannot be reset alone, if nobody uses any
  * @vpd: one of them, nobody's
@@ -480,7 +495,8 @@ void vfio_pci_hot_reset_idle(struct vfio_pci_device *vpd)
 	guard(vfio_pci_set)(set);
 	for (i = 0; i < set->nr; i++) {
 		guard(mutex)(&set->fns[i].vpd->hw_lock);
-		if (!vfio_pci_is_idle(set->fns[i].vpd) || set->fns[i].vpd->frozen)
+		if (!vfio_pci_is_idle(set->fns[i].vpd) || set->fns[i].vpd->frozen ||
+		    vfio_pci_reset_forbidden(set->fns[i].pdev))
 			return;
 	}
 	if (vfio_pci_set_reset(set))

@@ -107,6 +107,9 @@ static int vfio_pci_suspend(struct device *dev)
 		vfio_pci_set_power_state(vpd, PCI_D0);
 		vfio_pci_decode_block(vpd);
 	}
+	/* Else the PCI core would save all ones, and give them back when it answers again. */
+	if (!vfio_pci_answers(vpd->pdev))
+		vpd->pdev->state_saved = true;
 	WRITE_ONCE(vpd->suspended, true);
 	if (vfio_pci_is_live(vpd))
 		vfio_pci_intx_disable_changed(vpd);

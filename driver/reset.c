@@ -62,7 +62,7 @@ int vfio_pci_reset(struct vfio_pci_device *vpd)
 	lockdep_assert_held(&vpd->hw_lock);
 
 	/* The PCI core would wait for it, and say so in the kernel log. */
-	if (!pci_device_is_present(vpd->pdev))
+	if (!vfio_pci_answers(vpd->pdev))
 		return -ENODEV;
 	vfio_pci_reset_begin(vpd);
 	mutex_lock(&vpd->sriov.lock);
@@ -117,7 +117,7 @@ void vfio_pci_restore_lost(struct vfio_pci_device *vpd)
 {
 	struct pci_dev *pdev = vpd->pdev;
 
-	if (vpd->session.saved || !pci_device_is_present(pdev) || !vfio_pci_bars_lost(pdev))
+	if (vpd->session.saved || !vfio_pci_answers(pdev) || !vfio_pci_bars_lost(pdev))
 		return;
 	pci_info(pdev, "has been reset by somebody who did not restore its configuration\n");
 	/* The PCI core has saved a state of every function since it was found. */

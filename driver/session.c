@@ -103,7 +103,8 @@ void vfio_pci_session_over(struct vfio_pci_device *vpd, bool clean)
  * along, if nobody uses any of it. Else it is as clean as it gets.
  *
  * In the worker, or after that was cancelled: one caller at a time. Returns -EAGAIN when the PCI
- * core has the function locked, or it is frozen.
+ * core has the function locked, or it is frozen; -ENODEV when it does not answer: it stays LEFT then,
+ * if it is.
  */
 static int vfio_pci_make_clean(struct vfio_pci_device *vpd)
 {
@@ -112,6 +113,10 @@ static int vfio_pci_make_clean(struct vfio_pci_device *vpd)
 	scoped_guard(vfio_pci, vpd) {
 		if (vpd->frozen)
 			return -EAGAIN;
+		if (!vfio_pci_answers(vpd->pdev))
+			return -ENODEV;
+		/* It may not have answered when it was to wake up. */
+		vfio_pci_set_power_state(vpd, PCI_D0);
 		/* Another function's hot reset may have done it. */
 		if (vpd->session.hw == VFIO_PCI_CLEAN)
 			return 0;
@@ -120,10 +125,11 @@ static int vfio_pci_make_clean(struct vfio_pci_device *vpd)
 		ret = vfio_pci_reset(vpd);
 		if (ret == -EAGAIN)
 			return ret;
+		if (!vfio_pci_answers(vpd->pdev))
+			return -ENODEV;
 		vpd->session.reset_works = !ret;
-		/* If it has been pulled out, something else may be in its slot. */
-		if (!ret || ret == -ENODEV) {
-			vfio_pci_session_over(vpd, !ret);
+		if (!ret) {
+			vfio_pci_session_over(vpd, true);
 			return 0;
 		}
 	}
@@ -142,7 +148,7 @@ static void vfio_pci_clean_work(struct work_struct *work)
 
 	/* One that does not wake up cannot be reset either. */
 	pm_runtime_get_sync(&vpd->pdev->dev);
-	if (vfio_pci_make_clean(vpd))
+	if (vfio_pci_make_clean(vpd) == -EAGAIN)
 		queue_delayed_work(vfio_pci_wq, &vpd->session.clean_work, VFIO_PCI_CLEAN_RETRY);
 	pm_runtime_put_autosuspend(&vpd->pdev->dev);
 }
@@ -196,14 +202,41 @@ static void vfio_pci_flush_group(struct vfio_pci_device *vpd)
 	vfio_pci_for_each(vpd, vfio_pci_shares_group, vfio_pci_flush_one, NULL);
 }
 
+/* With the device's lock, its driver is what it is; who has that lock is about to change it. */
+static int vfio_pci_hosts_driver(struct device *dev, void *file)
+{
+	struct device_driver *drv;
+	int ret = 0;
+
+	if (!dev_is_pci(dev) || !device_trylock(dev))
+		return 0;
+	drv = dev->driver;
+	if (drv && !to_pci_driver(drv)->driver_managed_dma)
+		ret = vfio_err(file, -EPERM, "%s of the same IOMMU group has the driver %s",
+			       dev_name(dev), drv->name);
+	device_unlock(dev);
+	return ret;
+}
+
+/* A driver of the host's in the rest of the IOMMU group: iommufd would not say why it refuses. */
+static int vfio_pci_check_group(struct vfio_pci_device *vpd, struct vfio_file *file)
+{
+	struct iommu_group *group = iommu_group_get(&vpd->pdev->dev);
+	int ret = group ? iommu_group_for_each_dev(group, file, vfio_pci_hosts_driver) : 0;
+
+	iommu_group_put(group);
+	return ret;
+}
+
 /**
  * vfio_pci_session_settle - end what former sessions have left, as one is about to begin
  * @vpd: the device, nobody's
  * @file: of its user
  *
  * Context: session lock held
- * Return: 0; -EAGAIN when the PCI core has the function locked, or it is frozen; an error of waking
- * the function up
+ * Return: 0; -EAGAIN when the PCI core has the function locked, or it is frozen; -ENODEV when it
+ * does not answer; -EPERM when the host's driver has another function of its IOMMU group; an error
+ * of waking it up
  */
 int vfio_pci_session_settle(struct vfio_pci_device *vpd, struct vfio_file *file)
 {
@@ -219,11 +252,14 @@ int vfio_pci_session_settle(struct vfio_pci_device *vpd, struct vfio_file *file)
 	ret = vfio_pci_make_clean(vpd);
 	vfio_pci_rest(&vpd->vdev);
 	vfio_pci_flush_group(vpd);
+	if (ret == -ENODEV)
+		return vfio_err(file, ret, "the function does not answer");
 	if (ret) {
 		vfio_pci_session_clean(vpd);
-		vfio_err(file, ret, "somebody else is about to reset or unbind the function");
+		return vfio_err(file, ret,
+				"somebody else is about to reset or unbind the function");
 	}
-	return ret;
+	return vfio_pci_check_group(vpd, file);
 }
 
 /**
@@ -275,7 +311,7 @@ void vfio_pci_session_exit(struct vfio_pci_device *vpd)
 
 	if (vpd->session.hw != VFIO_PCI_CLEAN) {
 		/* If it has been pulled out, something else may be in its slot. */
-		if (pci_device_is_present(vpd->pdev))
+		if (vfio_pci_answers(vpd->pdev))
 			ret = pci_reset_function_locked(vpd->pdev);
 		trace_vfio_pci_reset(vpd->pdev, "driver", ret);
 		scoped_guard(mutex, &vpd->hw_lock)

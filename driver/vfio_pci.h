@@ -269,6 +269,18 @@ static inline bool vfio_pci_asleep(pci_power_t state)
 	return state != PCI_D0;
 }
 
+/*
+ * Is it there? The command register is never all ones (PCIe r6.2 7.5.1.1.3), and unlike the IDs
+ * that the PCI core looks for, a VF has one of its own.
+ */
+static inline bool vfio_pci_answers(struct pci_dev *pdev)
+{
+	u16 command;
+
+	pci_read_config_word(pdev, PCI_COMMAND, &command);
+	return !PCI_POSSIBLE_ERROR(command);
+}
+
 /* Intel's integrated graphics, perhaps. Their other ones have no OpRegion, and so no regions. */
 static inline bool vfio_pci_is_igd(struct pci_dev *pdev)
 {

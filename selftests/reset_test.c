@@ -327,6 +327,7 @@ FIXTURE_SETUP(registers)
 
 FIXTURE_TEARDOWN(registers)
 {
+	sysfs_write("default", "/sys/bus/pci/devices/%s/reset_method", device_bdf(variant->dev));
 	session_close(&self->s);
 }
 
@@ -366,6 +367,50 @@ TEST_F(registers, driver_change)
 	session_close(&self->s);
 	ASSERT_EQ(0, sysfs_unbind(bdf));
 	ASSERT_EQ(0, sysfs_rebind(bdf));
+	ASSERT_EQ(0, session_open(&self->s, bdf));
+	EXPECT_EQ(self->clean, region_read32(self->s.fd, 0, variant->reg));
+}
+
+static int set_reset_method(const char *bdf, const char *methods)
+{
+	return sysfs_write(methods, "/sys/bus/pci/devices/%s/reset_method", bdf);
+}
+
+/*
+ * An administrator who does not want a function to be reset is obeyed: neither it nor, in its
+ * place, the bus is reset, as in-tree.
+ */
+TEST_F(registers, no_reset_is_wanted)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	const char *bdf = device_bdf(variant->dev);
+
+	OURS_ONLY();
+	ASSERT_EQ(0, set_reset_method(bdf, "\n"));
+	session_close(&self->s);
+	ASSERT_EQ(0, session_open(&self->s, bdf));
+	EXPECT_EQ(variant->bits, region_read32(self->s.fd, 0, variant->reg));
+	ASSERT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_EQ(0, info.flags & VFIO_DEVICE_FLAGS_RESET);
+	session_close(&self->s);
+	ASSERT_EQ(0, sysfs_unbind(bdf));
+	ASSERT_EQ(0, sysfs_rebind(bdf));
+	ASSERT_EQ(0, session_open(&self->s, bdf));
+	EXPECT_EQ(variant->bits, region_read32(self->s.fd, 0, variant->reg));
+	/* Until they want it again. */
+	ASSERT_EQ(0, set_reset_method(bdf, "default"));
+	session_close(&self->s);
+	ASSERT_EQ(0, session_open(&self->s, bdf));
+	EXPECT_EQ(self->clean, region_read32(self->s.fd, 0, variant->reg));
+}
+
+/* The one that they have chosen is the one that is done. */
+TEST_F(registers, reset_by_bus_is_wanted)
+{
+	const char *bdf = device_bdf(variant->dev);
+
+	ASSERT_EQ(0, set_reset_method(bdf, "bus"));
+	session_close(&self->s);
 	ASSERT_EQ(0, session_open(&self->s, bdf));
 	EXPECT_EQ(self->clean, region_read32(self->s.fd, 0, variant->reg));
 }

@@ -2,10 +2,15 @@
 /* Tracepoints: the life of a session, in order. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/harness.h"
@@ -197,6 +202,73 @@ TEST_F(trace, revocation)
 		      { "vfio_pci_irq", " msi off" },
 		      { "vfio_session_end", "" },
 		      { "vfio_pci_reset", " by=driver ret=0" });
+}
+
+struct late_call {
+	int fd;
+	struct vfio_device_bind_iommufd *cmd;
+	int err;
+};
+
+static void *late_call_thread(void *arg)
+{
+	struct late_call *late = arg;
+
+	late->err = vfio_ioctl(late->fd, VFIO_DEVICE_BIND_IOMMUFD, late->cmd);
+	return NULL;
+}
+
+/* A page that is not there before we say so */
+static int watch_page(void *page)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)page, .len = 0x1000 },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg) ? -errno : fd;
+}
+
+/* A call that began before its device was removed, and goes wrong afterwards, still names it. */
+TEST_F(trace, error_after_removal)
+{
+	struct late_call late = { .fd = vfio_cdev_open(self->bdf) };
+	struct uffdio_zeropage zero = { .range.len = 0x1000 };
+	struct uffd_msg msg;
+	pthread_t thread;
+	void *pages;
+	int uffd;
+
+	ASSERT_LE(0, late.fd);
+	pages = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, pages);
+	/* All that BIND needs is in the first page, and what was added later in the second. */
+	late.cmd = pages + 0x1000 - offsetof(struct vfio_device_bind_iommufd, token_uuid_ptr);
+	late.cmd->argsz = sizeof(*late.cmd);
+	late.cmd->flags = 1u << 31;
+	uffd = watch_page(pages + 0x1000);
+	if (uffd < 0)
+		SKIP(return, "userfaultfd: %s", strerror(-uffd));
+	ASSERT_EQ(0, begin());
+	ASSERT_EQ(0, pthread_create(&thread, NULL, late_call_thread, &late));
+	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+	ASSERT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/remove", self->bdf));
+	ASSERT_EQ(0, sysfs_rescan());
+	zero.range.start = (uintptr_t)pages + 0x1000;
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(-EINVAL, late.err);
+	close(late.fd);
+	close(uffd);
+	munmap(pages, 0x2000);
+	ASSERT_EQ(0, collect(self));
+	ASSERT_LT(0, self->n);
+	EXPECT_NE(NULL, strstr(self->events[self->n - 1], " error=-22 unknown flags 0x80000000"))
+		TH_LOG("%s", self->events[self->n - 1]);
 }
 
 /* Off, they say nothing. */

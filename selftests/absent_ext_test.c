@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A function that does not answer for a while, as when its link is down: BIND says so, and it is as
+ * good as ever when it is back. In-tree BIND succeeds, and takes all ones for its config space.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../uapi/vfio_ext.h"
+#include "lib/config.h"
+#include "lib/exercise.h"
+#include "lib/harness.h"
+#include "lib/iommufd.h"
+#include "lib/power.h"
+#include "lib/vfs.h"
+
+#define HEADER 64
+
+FIXTURE(absent)
+{
+	const char *bdf;
+	char port[BDF_LEN];
+	/* The buses behind the port, as they are */
+	u16 buses;
+	struct session s;
+	/* The hardware's, in a session */
+	u8 header[HEADER];
+};
+
+FIXTURE_VARIANT(absent)
+{
+	enum test_device dev;
+};
+
+FIXTURE_ALL_DEVICES(absent);
+
+/* Secondary and subordinate bus number of the port: requests for another bus go nowhere. */
+static int set_buses(FIXTURE_DATA(absent) *self, u16 buses)
+{
+	return sysfs_config_write(self->port, PCI_SECONDARY_BUS, &buses, sizeof(buses));
+}
+
+static int hide(FIXTURE_DATA(absent) *self)
+{
+	u16 command;
+	int err = set_buses(self, 0xfefe);
+
+	if (err)
+		return err;
+	err = sysfs_config(self->bdf, PCI_COMMAND, &command, sizeof(command));
+	return err == sizeof(command) && command == 0xffff ? 0 : -EIO;
+}
+
+FIXTURE_SETUP(absent)
+{
+	self->buses = 0;
+	self->s.fd = -1;
+	self->s.iommufd = -1;
+	OURS_ONLY();
+	SETUP_DEVICE(&self->bdf, variant->dev);
+	ASSERT_EQ(0, sysfs_port(self->bdf, self->port));
+	ASSERT_EQ(sizeof(self->buses), sysfs_config(self->port, PCI_SECONDARY_BUS, &self->buses,
+						    sizeof(self->buses)));
+	ASSERT_EQ(0, session_open(&self->s, self->bdf));
+	ASSERT_EQ(HEADER, sysfs_config(self->bdf, 0, self->header, HEADER));
+}
+
+FIXTURE_TEARDOWN(absent)
+{
+	if (self->buses)
+		set_buses(self, self->buses);
+	session_close(&self->s);
+}
+
+#define EXPECT_ABSENT() do {								\
+	struct vfio_device_last_error e_ = { .argsz = sizeof(e_) };			\
+	int iommufd_ = iommufd_open(), fd_ = vfio_cdev_open(self->bdf);			\
+											\
+	ASSERT_LE(0, iommufd_);								\
+	ASSERT_LE(0, fd_);								\
+	EXPECT_EQ(-ENODEV, vfio_bind(fd_, iommufd_, NULL));				\
+	EXPECT_EQ(0, vfio_ioctl(fd_, VFIO_DEVICE_GET_LAST_ERROR, &e_));			\
+	EXPECT_STREQ("the function does not answer", (char *)e_.text);			\
+	/* There is no session. */							\
+	EXPECT_EQ(-EINVAL, config_read(fd_, 0, 4));					\
+	close(fd_);									\
+	close(iommufd_);								\
+} while (0)
+
+/* As the session before, and all that it can do works. */
+#define EXPECT_BACK() do {								\
+	struct exercise x_;								\
+	u8 header_[HEADER];								\
+											\
+	ASSERT_EQ(0, set_buses(self, self->buses));					\
+	ASSERT_EQ(0, session_open(&self->s, self->bdf));				\
+	ASSERT_EQ(HEADER, sysfs_config(self->bdf, 0, header_, HEADER));			\
+	EXPECT_EQ(0, memcmp(self->header, header_, HEADER));				\
+	ASSERT_EQ(0, exercise_start(&x_, variant->dev, &self->s));			\
+	EXPECT_EQ(0, exercise(&x_));							\
+	exercise_end(&x_);								\
+} while (0)
+
+/* It is clean: nobody has touched it since it was reset. */
+TEST_F(absent, idle)
+{
+	session_close(&self->s);
+	power_no_delay(self->bdf);
+	ASSERT_TRUE(power_sleeps(self->bdf));
+	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", self->bdf));
+	ASSERT_EQ(0, hide(self));
+	EXPECT_ABSENT();
+	EXPECT_ABSENT();
+	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", self->bdf));
+	EXPECT_BACK();
+}
+
+/* It does not wake up, and is asleep again, for all that the kernel knows, when it is back. */
+TEST_F(absent, asleep)
+{
+	session_close(&self->s);
+	power_no_delay(self->bdf);
+	ASSERT_TRUE(power_sleeps(self->bdf));
+	ASSERT_EQ(0, hide(self));
+	EXPECT_ABSENT();
+	EXPECT_TRUE(power_sleeps(self->bdf));
+	EXPECT_BACK();
+}
+
+/* The same, but it is back while the kernel takes it for awake. */
+TEST_F(absent, woken_up_too_early)
+{
+	session_close(&self->s);
+	power_no_delay(self->bdf);
+	ASSERT_TRUE(power_sleeps(self->bdf));
+	ASSERT_EQ(0, hide(self));
+	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", self->bdf));
+	EXPECT_ABSENT();
+	ASSERT_EQ(0, set_buses(self, self->buses));
+	EXPECT_BACK();
+	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", self->bdf));
+}
+
+/* What its user had changed is given back, and reset, when that can be done. */
+TEST_F(absent, in_use)
+{
+	ASSERT_EQ(0, config_write(self->s.fd, PCI_CACHE_LINE_SIZE, 1, 0x5a));
+	ASSERT_EQ(0, config_master(self->s.fd, true));
+	ASSERT_EQ(0, hide(self));
+	session_close(&self->s);
+	EXPECT_ABSENT();
+	power_no_delay(self->bdf);
+	EXPECT_TRUE(power_sleeps(self->bdf));
+	EXPECT_ABSENT();
+	EXPECT_BACK();
+}
+
+/* Nobody has it, and its VFs are to be made: the driver looks at no session's state. */
+TEST_F(absent, virtual_functions)
+{
+	char was[8], total[8];
+
+	if (sysfs_read(total, sizeof(total), "/sys/bus/pci/devices/%s/sriov_totalvfs",
+		       self->bdf) <= 0)
+		SKIP(return, "no SR-IOV");
+	session_close(&self->s);
+	power_no_delay(self->bdf);
+	ASSERT_TRUE(power_sleeps(self->bdf));
+	ASSERT_LT(0, sysfs_read(was, sizeof(was), ENABLE_SRIOV));
+	ASSERT_EQ(0, sysfs_write("1", ENABLE_SRIOV));
+	ASSERT_EQ(0, hide(self));
+	EXPECT_EQ(-EIO, sysfs_set_vfs(self->bdf, 1));
+	ASSERT_EQ(0, set_buses(self, self->buses));
+	EXPECT_EQ(0, sysfs_set_vfs(self->bdf, 1));
+	EXPECT_EQ(0, sysfs_set_vfs(self->bdf, 0));
+	ASSERT_EQ(0, sysfs_write(was, ENABLE_SRIOV));
+	EXPECT_BACK();
+}
+
+TEST_HARNESS_MAIN
