@@ -16,6 +16,7 @@
 #include "lib/irq.h"
 #include "lib/module.h"
 #include "lib/nic.h"
+#include "lib/power.h"
 #include "lib/vfs.h"
 
 #define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
