@@ -202,7 +202,7 @@ TEST_F(importer, unbound)
 	EXPECT_EQ(-ENODEV, map(true));
 }
 
-/* What the importer has is his, though nobody has it open any more. */
+/* What the importer has is theirs, though nobody has it open any more. */
 TEST_F(importer, file_closed)
 {
 	ASSERT_EQ(0, map(true));

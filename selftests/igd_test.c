@@ -203,7 +203,7 @@ TEST_F(igd, no_mapping)
 	}
 }
 
-/* The host finds the OpRegion by it, so what the user writes must stay his own affair. */
+/* The host finds the OpRegion by it, so what the user writes must stay their own affair. */
 TEST_F(igd, asls)
 {
 	u32 before, after;
@@ -275,7 +275,7 @@ TEST(no_opregion)
 	EXPECT_EQ(0, vfio_ioctl(s.fd, VFIO_DEVICE_GET_INFO, &device));
 	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, device.num_regions);
 	EXPECT_EQ(-EINVAL, region_info(s.fd, VFIO_PCI_NUM_REGIONS, &info));
-	/* Nor can the user say that there is one (the in-tree driver lets him). */
+	/* Nor can the user say that there is one (the in-tree driver lets them). */
 	EXPECT_EQ(0, config_write(s.fd, ASLS, 4, 0x1000));
 	EXPECT_EQ(4, sysfs_config(bdf, ASLS, &asls, 4));
 	if (driver_is_ours())

@@ -134,7 +134,7 @@ TEST_F(large, parts)
 	}
 }
 
-/* What the user asks for he gets. */
+/* The user gets what they ask for. */
 TEST_F(large, as_asked)
 {
 	char *hole, *p;

@@ -382,7 +382,7 @@ TEST_F(request, closed)
 		close(a->faults);
 		session_close(&a->s);
 
-		/* The next one is asked for his pages only. */
+		/* The next one is asked for their pages only. */
 		ASSERT_EQ(0, asker_open(a, self->bdf));
 		EXPECT_TRUE(no_request(a));
 		EXPECT_TRUE(pages_in(a));

@@ -115,7 +115,7 @@ TEST_F(pme, wakes_up)
 	close(efd);
 }
 
-/* Who did not want to be told goes on to sleep, until he touches it. */
+/* Who did not want to be told goes on to sleep, until they touch it. */
 TEST_F(pme, without_eventfd)
 {
 	u32 val;
@@ -149,7 +149,7 @@ TEST_F(pme, idle)
 	EXPECT_EQ(EDU_ID_VALUE, val);
 }
 
-/* They are the host's: the user sees a device without, whatever he writes. */
+/* They are the host's: the user sees a device without, whatever they write. */
 TEST_F(pme, the_users_registers)
 {
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
@@ -161,7 +161,7 @@ TEST_F(pme, the_users_registers)
 	EXPECT_EQ(0, config_read(self->s.fd, pos + PCI_PM_CTRL, 2) &
 		  (PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS));
 	EXPECT_EQ(0, pmcsr(self) & PCI_PM_CTRL_PME_ENABLE);
-	/* Nor does he see what the device reports. */
+	/* Nor do they see what the device reports. */
 	ASSERT_EQ(0, report_event(self->bdf));
 	EXPECT_EQ(PCI_PM_CTRL_PME_STATUS, pmcsr(self) & PCI_PM_CTRL_PME_STATUS);
 	EXPECT_EQ(0, config_read(self->s.fd, pos + PCI_PM_CTRL, 2) & PCI_PM_CTRL_PME_STATUS);

@@ -360,7 +360,7 @@ TEST_F(revoke, against_close)
 	}
 }
 
-/* A user whose buffer never comes: memory that only another thread of his could provide. */
+/* A user whose buffer never comes: memory that only another thread of theirs could provide. */
 static void *stuck_thread(void *arg)
 {
 	struct worker *w = arg;

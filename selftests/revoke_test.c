@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A device that is wanted back by the host, from a user who does what he is asked. */
+/* A device that is wanted back by the host, from a user who does what they are asked. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -120,7 +120,7 @@ TEST_F(sriov, token_of_a_vf)
 	EXPECT_EQ(-EACCES, session_open_token(&vf[1], self->v.bdf[1], token_a));
 	EXPECT_EQ(0, session_open_token(&vf[1], self->v.bdf[1], token_b));
 
-	/* It outlives him. */
+	/* It outlives them. */
 	session_close(&vf[0]);
 	session_close(&self->v.pf);
 	EXPECT_EQ(-EACCES, session_open(&vf[0], self->v.bdf[0]));
@@ -454,7 +454,7 @@ TEST_F(igb, bars)
 	}
 }
 
-/* What the PF's user has to do for his VFs */
+/* What the PF's user has to do for their VFs */
 static int setup_pf(struct session *pf)
 {
 	void *bar = bar_map(pf->fd, 0, 0, 0);
@@ -546,7 +546,7 @@ TEST_F(igb, reset)
 	EXPECT_EQ(0x2000, region_read32(fd[0], 0, IGBVF_TDBAL));
 }
 
-/* NVMe: the PF's user, by his admin queue, makes controllers of the VFs. */
+/* NVMe: the PF's user, by their admin queue, makes controllers of the VFs. */
 #define QUEUES 2
 #define VECTORS 2
 

@@ -124,7 +124,7 @@ static bool seen(FIXTURE_DATA(trace) *self, const struct event *want, int n)
 	EXPECT_TRUE(seen(self, want_, LIB_ARRAY_SIZE(want_)));			\
 } while (0)
 
-/* All that a user does, and the reset behind him */
+/* All that a user does, and the reset behind them */
 TEST_F(trace, session)
 {
 	char bind[32], bind_again[32], attach[64];

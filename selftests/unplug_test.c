@@ -286,7 +286,7 @@ static void *let_go_thread(void *arg)
 	return NULL;
 }
 
-/* A user who does as he is asked */
+/* A user who does as they are asked */
 TEST_F(unplug, let_go)
 {
 	ASSERT_EQ(0, pthread_create(&self->thread, NULL, let_go_thread, self));

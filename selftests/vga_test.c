@@ -155,7 +155,7 @@ TEST(no_vga)
 	session_close(&s);
 }
 
-/* Two devices, the same addresses: each user has his own. */
+/* Two devices, the same addresses: each user has their own. */
 FIXTURE(two)
 {
 	struct session s[2];
@@ -270,7 +270,7 @@ TEST(shadow_rom)
 	ASSERT_LE(ours[2] * 512, n);
 	EXPECT_EQ(0, memcmp(ours, theirs, n));
 
-	/* The user finds a BAR for it, of its size, that he can program. */
+	/* The user finds a BAR for it, of its size, that they can program. */
 	ASSERT_EQ(0, config_write(s.fd, PCI_ROM_ADDRESS, 4, ~0u));
 	EXPECT_EQ(0xfffe0001, (u32)config_read(s.fd, PCI_ROM_ADDRESS, 4));
 	ASSERT_EQ(0, config_write(s.fd, PCI_ROM_ADDRESS, 4, 0));

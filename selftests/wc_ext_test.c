@@ -63,7 +63,7 @@ static int combine(int fd, u32 index, u64 off, u64 len)
 	return vfio_feature_set(fd, VFIO_DEVICE_FEATURE_WRITE_COMBINE, &wc, sizeof(wc));
 }
 
-/* How many lines the kernel's list has of the BAR that begin with @off of it and are of this type */
+/* How many lines the kernel's list has of the BAR that begin at @off and are of this type */
 static int listed(FIXTURE_DATA(wc) *self, u64 off, u64 len, const char *type)
 {
 	char line[128], want[128];

@@ -60,7 +60,7 @@ static int moved_write(struct pci_bus *bus, unsigned int devfn, int pos, int siz
 
 static struct pci_ops moved_ops = { .read = moved_read, .write = moved_write };
 
-/* Without pci_bus_sem, which modules do not see: whoever loads this lets nobody walk over the bus. */
+/* Without pci_bus_sem, which modules do not see: who loads this lets nobody walk over the bus. */
 static void move_to(struct pci_bus *bus)
 {
 	list_move_tail(&pdev->bus_list, &bus->devices);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The few iommufd calls that a user of a device needs: address spaces and mappings; and those that
- * a user needs who has page tables of his own in front of them (see nesting.h).
+ * a user needs who has page tables of their own in front of them (see nesting.h).
  */
 #ifndef LIB_IOMMUFD_H
 #define LIB_IOMMUFD_H
