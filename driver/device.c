@@ -9,14 +9,14 @@ static void vfio_pci_find_msix_table(struct vfio_pci_device *vpd)
 	struct pci_dev *pdev = vpd->pdev;
 	u32 table;
 
-	vpd->msix_bar = -1;
+	vpd->bars.msix_bar = -1;
 	if (!pdev->msix_cap)
 		return;
 	/* PCIe r6.2 7.7.2.3: BAR indicator and offset share a register */
 	pci_read_config_dword(pdev, pdev->msix_cap + PCI_MSIX_TABLE, &table);
-	vpd->msix_bar = table & PCI_MSIX_TABLE_BIR;
-	vpd->msix_start = table & PCI_MSIX_TABLE_OFFSET;
-	vpd->msix_end = vpd->msix_start + pci_msix_vec_count(pdev) * PCI_MSIX_ENTRY_SIZE;
+	vpd->bars.msix_bar = table & PCI_MSIX_TABLE_BIR;
+	vpd->bars.msix_start = table & PCI_MSIX_TABLE_OFFSET;
+	vpd->bars.msix_end = vpd->bars.msix_start + pci_msix_vec_count(pdev) * PCI_MSIX_ENTRY_SIZE;
 }
 
 static int vfio_pci_settle(struct vfio_device *vdev, struct vfio_file *file)
@@ -49,7 +49,7 @@ static int vfio_pci_start(struct vfio_pci_device *vpd, struct vfio_file *file)
 		vfio_err(file, ret, "the function cannot be enabled, see the kernel log");
 		goto unlock;
 	}
-	if (vpd->frozen) {
+	if (vpd->recovery.frozen) {
 		ret = vfio_err(file, -EAGAIN, "the function recovers from an error");
 		goto disable;
 	}
@@ -264,12 +264,12 @@ int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	lockdep_register_key(&vpd->core_key);
 	mutex_init_with_key(&vpd->core_lock, &vpd->core_key);
 	mutex_init(&vpd->hw_lock);
-	mutex_init(&vpd->dmabufs_lock);
-	INIT_LIST_HEAD(&vpd->dmabufs);
-	init_waitqueue_head(&vpd->thawed);
+	mutex_init(&vpd->dmabufs.lock);
+	INIT_LIST_HEAD(&vpd->dmabufs.list);
+	init_waitqueue_head(&vpd->recovery.thawed);
 	vfio_pci_session_init(vpd);
-	INIT_LIST_HEAD(&vpd->ioeventfds);
-	ret = init_srcu_struct(&vpd->decode_srcu);
+	INIT_LIST_HEAD(&vpd->ioeventfds.list);
+	ret = init_srcu_struct(&vpd->mappings.srcu);
 	if (ret)
 		goto free;
 	pci_set_drvdata(pdev, vpd);
@@ -300,7 +300,7 @@ exit_power:
 	vfio_pci_power_exit(vpd);
 	vfio_pci_sriov_exit(vpd);
 	pci_set_drvdata(pdev, NULL);
-	cleanup_srcu_struct(&vpd->decode_srcu);
+	cleanup_srcu_struct(&vpd->mappings.srcu);
 free:
 	mutex_destroy(&vpd->hw_lock);
 	mutex_destroy(&vpd->core_lock);
@@ -330,7 +330,7 @@ void vfio_pci_remove(struct pci_dev *pdev)
 	vfio_pci_power_exit(vpd);
 	vfio_pci_sriov_exit(vpd);
 	pci_set_drvdata(pdev, NULL);
-	cleanup_srcu_struct(&vpd->decode_srcu);
+	cleanup_srcu_struct(&vpd->mappings.srcu);
 	mutex_destroy(&vpd->hw_lock);
 	mutex_destroy(&vpd->core_lock);
 	lockdep_unregister_key(&vpd->core_key);

@@ -57,7 +57,7 @@ int vfio_pci_get_info(struct vfio_cmd *cmd)
 		atomics->flags = vpd->atomics;
 		info->flags |= VFIO_DEVICE_FLAGS_CAPS;
 	}
-	info->num_regions = VFIO_PCI_NUM_REGIONS + vpd->nr_extra;
+	info->num_regions = VFIO_PCI_NUM_REGIONS + vpd->extras.nr;
 	info->num_irqs = VFIO_PCI_NUM_IRQS;
 	return 0;
 }

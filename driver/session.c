@@ -103,15 +103,15 @@ void vfio_pci_session_over(struct vfio_pci_device *vpd, bool clean)
  * along, if nobody uses any of it. Else it is as clean as it gets.
  *
  * In the worker, or after that was cancelled: one caller at a time. Returns -EAGAIN when the PCI
- * core has the function locked, or it is frozen; -ENODEV when it does not answer: it stays LEFT then,
- * if it is.
+ * core has the function locked, or it is frozen; -ENODEV when it does not answer: if it is LEFT, it
+ * stays so.
  */
 static int vfio_pci_make_clean(struct vfio_pci_device *vpd)
 {
 	int ret;
 
 	scoped_guard(vfio_pci, vpd) {
-		if (vpd->frozen)
+		if (vpd->recovery.frozen)
 			return -EAGAIN;
 		if (!vfio_pci_answers(vpd->pdev))
 			return -ENODEV;

@@ -3,8 +3,9 @@
  * Physical functions (PF) that user space has, their virtual functions (VF), and the VF token.
  *
  * Whoever has the PF can stop, reset and often overhear its VFs. The user of a VF may think that
- * the PF is the host's, so he must show by a token, a UUID that the PF's user sets, that he knows
- * and trusts that user. And whoever takes a PF over whose VFs are in use has to show it in turn.
+ * the PF is the host's, so they must show by a token, a UUID that the PF's user sets, that they
+ * know and trust that user. And whoever takes over a PF whose VFs are in use has to show it in
+ * turn.
  */
 #include <linux/pm_runtime.h>
 
@@ -195,7 +196,7 @@ static int vfio_pci_check_token(struct vfio_pci_device *pf, struct vfio_file *fi
 }
 
 /**
- * vfio_pci_sriov_open - may he who shows this token, or none, have the device?
+ * vfio_pci_sriov_open - may whoever shows this token, or none, have the device?
  * @vpd: the device
  * @file: of its user
  * @token: the VF token, NULL for none

@@ -140,111 +140,198 @@ struct vfio_pci_sriov {
 };
 
 /**
+ * struct vfio_pci_listed - the device among all others, see hotreset.c
+ * @node: in the list of all devices
+ * @pins: those who have found it there, and are not done with it
+ */
+struct vfio_pci_listed {
+	struct list_head node;
+	unsigned int pins;
+};
+
+/**
+ * struct vfio_pci_bars - BARs, as bar.c has them
+ * @map: as pread and pwrite reach them; mapped on first use
+ * @mmap: bit per BAR: may be mapped by the user
+ * @reserved: bit per BAR: its resource has been requested
+ * @pad: keep others out of the rest of the page that a small BAR stands in
+ * @msix_bar: BAR with the MSI-X table, -1 for none
+ * @msix_start: of the table in its BAR
+ * @msix_end: behind the table in its BAR
+ */
+struct vfio_pci_bars {
+	void __iomem *map[PCI_STD_NUM_BARS];
+	u8 mmap;
+	u8 reserved;
+	struct resource pad[PCI_STD_NUM_BARS];
+	int msix_bar;
+	u32 msix_start;
+	u32 msix_end;
+};
+
+/**
+ * struct vfio_pci_mappings - who may touch the BARs, see mmap.c
+ * @decode: may memory BARs be touched? Written under hw_lock, read inside @srcu.
+ * @srcu: who touches a BAR, or maps one, is inside
+ * @ones: something may be mapped in the place of BARs, since they could not be
+ */
+struct vfio_pci_mappings {
+	enum vfio_pci_decode decode;
+	struct srcu_struct srcu;
+	bool ones;
+};
+
+/**
+ * struct vfio_pci_write_combined - parts of BARs that are write-combined, see wc.c
+ * @bars: bit per BAR: parts of it are
+ * @nr: rows in @parts
+ * @parts: they come while nobody is inside the mappings' srcu, and go with the session
+ */
+struct vfio_pci_write_combined {
+	u8 bars;
+	unsigned int nr;
+	struct vfio_pci_wc parts[VFIO_PCI_MAX_WC];
+};
+
+/**
+ * struct vfio_pci_rom - the ROM, see rom.c. Protected by hw_lock.
+ * @image: mapped at its first use
+ * @size: bytes in @image
+ * @missing: the ROM has no image
+ */
+struct vfio_pci_rom {
+	void __iomem *image;
+	size_t size;
+	bool missing;
+};
+
+/**
+ * struct vfio_pci_extras - the regions that only this function has, from the beginning of a session
+ *	to its end
+ * @nr: rows in @rows
+ * @rows: the first has index VFIO_PCI_NUM_REGIONS
+ */
+struct vfio_pci_extras {
+	unsigned int nr;
+	struct vfio_pci_extra rows[VFIO_PCI_MAX_EXTRA];
+};
+
+/**
+ * struct vfio_pci_dmabufs - what the session has exported, see dmabuf.c
+ * @lock: protects @list, and keeps the DMA-bufs in it from being released. Inside hw_lock, outside
+ *	of the buffers' reservation locks.
+ * @list: DMA-bufs
+ */
+struct vfio_pci_dmabufs {
+	struct mutex lock;	/* see above, and Documentation/design.rst */
+	struct list_head list;
+};
+
+/**
+ * struct vfio_pci_ioeventfds - see ioeventfd.c. Under the interrupt lock
+ * @list: of struct vfio_pci_ioeventfd
+ * @nr: how many
+ */
+struct vfio_pci_ioeventfds {
+	struct list_head list;
+	unsigned int nr;
+};
+
+/**
+ * struct vfio_pci_power - see power.c. Protected by hw_lock
+ * @suspended: by runtime PM or with the whole system: nothing of it may be touched. Who holds
+ *	hw_lock and finds this false has it awake until they release the lock.
+ * @low: its user lets the host suspend it. The session has given up its runtime PM reference
+ *	meanwhile, and nothing is mapped. Read inside the mappings' srcu, too.
+ * @wakeup: signalled when it is resumed, which then ends @low; or NULL
+ * @idle_d3: it may be suspended while it is nobody's
+ * @was_auto: runtime PM was allowed before it was bound
+ */
+struct vfio_pci_power {
+	bool suspended;
+	bool low;
+	struct eventfd_ctx *wakeup;
+	bool idle_d3;
+	bool was_auto;
+};
+
+/**
+ * struct vfio_pci_resetting - a reset under way, see reset.c
+ * @task: the task that resets the function, with core_lock held
+ * @depth: how often @task is between reset_prepare and reset_done, itself being one
+ */
+struct vfio_pci_resetting {
+	struct task_struct *task;
+	unsigned int depth;
+};
+
+/**
+ * struct vfio_pci_recovery - of the PCI core, from an error, see aer.c. Protected by hw_lock
+ * @frozen: the PCI core recovers from an error of the function, or of its neighbours
+ * @leaving: in remove: it is not frozen any more
+ * @saved: config space of before
+ * @thawed: woken when @frozen goes
+ */
+struct vfio_pci_recovery {
+	bool frozen;
+	bool leaving;
+	struct pci_saved_state *saved;
+	wait_queue_head_t thawed;
+};
+
+/**
  * struct vfio_pci_device - one PCI function that user space can own
  * @vdev: the front end's part
  * @pdev: the function
- * @node: in the list of all devices, see hotreset.c
- * @pins: those who have found it in the list, and are not done with it
  * @core_key: of @core_lock, for lockdep: the PCI core resets several functions together with all
  *	their locks held
  * @core_lock: held by whoever has the PCI core reset the function or change its power state.
  *	Inside the session lock, outside pci_bus_sem, which the PCI core takes for that.
  * @hw_lock: held by whoever changes what the function is or decodes: a write to config space, a
  *	reset, a power state. Inside @core_lock and pci_bus_sem, with which the PCI core calls for
- *	recovery from errors, and to resume for that. Outside the interrupt lock. Protects @session
- *	to @frozen, @rom and the config planes; readers of @decode and @low_power are inside
- *	@decode_srcu, those of the planes take no lock.
+ *	recovery from errors, and to resume for that. Outside the interrupt lock. Readers of the
+ *	config planes take no lock.
  * @in_core: the holder of @core_lock is in the PCI core, and has let go of @hw_lock
+ * @listed: the device among all others
  * @session: whose it is, and what their going leaves to be done
- * @decode: may memory BARs be touched?
- * @decode_srcu: who touches a BAR, or maps one, is inside
- * @ones: something may be mapped in the place of BARs, since they could not be
- * @resetter: the task that resets the function, with @core_lock held
- * @reset_depth: how often @resetter is between reset_prepare and reset_done, itself being one
- * @suspended: by runtime PM or with the whole system: nothing of it may be touched. Who holds
- *	hw_lock and finds this false has it awake until he releases the lock.
- * @low_power: its user lets the host suspend it. The session has given up its runtime PM
- *	reference meanwhile, and nothing is mapped.
- * @wakeup: signalled when it is resumed, which then ends @low_power; or NULL
- * @idle_d3: it may be suspended while it is nobody's
- * @was_auto: runtime PM was allowed before it was bound
- * @frozen: the PCI core recovers from an error of the function, or of its neighbours
- * @leaving: in remove: it is not frozen any more
- * @frozen_state: config space of before
- * @thawed: woken when @frozen goes
- * @barmap: BARs as pread and pwrite reach them; mapped on first use
- * @bar_mmap: bit per BAR: may be mapped by the user
- * @bar_reserved: bit per BAR: its resource has been requested
- * @bar_wc: bit per BAR: parts of it are write-combined
- * @nr_wc: rows in @wc
- * @wc: these parts. They come while nobody is inside @decode_srcu, and go with the session.
- * @bar_pad: keep others out of the rest of the page that a small BAR stands in
- * @msix_bar: BAR with the MSI-X table, -1 for none
- * @msix_start: of the table in its BAR
- * @msix_end: behind the table in its BAR
+ * @bars: BARs
+ * @mappings: who may touch them
+ * @wc: parts of them that are write-combined
+ * @rom: the ROM
+ * @extras: regions that only this function has
+ * @dmabufs: what the session has exported
+ * @ioeventfds: eventfds that write
  * @atomics: VFIO_PCI_ATOMIC_COMP*, what works for this function
- * @rom: the ROM's image, mapped at its first use
- * @rom_size: bytes in @rom
- * @rom_missing: the ROM has no image
- * @dmabufs_lock: protects @dmabufs, and keeps those in it from being released. Inside hw_lock,
- *	outside of the buffers' reservation locks.
- * @dmabufs: DMA-bufs that the session has exported
- * @nr_extra: rows in @extra
- * @extra: regions that only this function has, from the beginning of a session to its end
  * @config: config space
  * @irq: interrupts
+ * @power: power states
+ * @reset: a reset under way
+ * @recovery: a recovery from an error
  * @sriov: the function as a physical or virtual one
- * @ioeventfds: list of struct vfio_pci_ioeventfd, @nr_ioeventfds of them. Both under the interrupt
- *	lock.
- * @nr_ioeventfds: likewise
  */
 struct vfio_pci_device {
 	struct vfio_device vdev;
 	struct pci_dev *pdev;
-	struct list_head node;
-	unsigned int pins;
 	struct lock_class_key core_key;
 	struct mutex core_lock;	/* see above, and Documentation/design.rst */
 	struct mutex hw_lock;
 	bool in_core;
+	struct vfio_pci_listed listed;
 	struct vfio_pci_session session;
-	enum vfio_pci_decode decode;
-	struct srcu_struct decode_srcu;
-	bool ones;
-	bool suspended;
-	bool low_power;
-	struct eventfd_ctx *wakeup;
-	bool idle_d3;
-	bool was_auto;
-	struct task_struct *resetter;
-	unsigned int reset_depth;
-	bool frozen;
-	bool leaving;
-	struct pci_saved_state *frozen_state;
-	wait_queue_head_t thawed;
-	void __iomem *barmap[PCI_STD_NUM_BARS];
-	u8 bar_mmap;
-	u8 bar_reserved;
-	u8 bar_wc;
-	unsigned int nr_wc;
-	struct vfio_pci_wc wc[VFIO_PCI_MAX_WC];
-	struct resource bar_pad[PCI_STD_NUM_BARS];
-	int msix_bar;
-	u32 msix_start;
-	u32 msix_end;
+	struct vfio_pci_bars bars;
+	struct vfio_pci_mappings mappings;
+	struct vfio_pci_write_combined wc;
+	struct vfio_pci_rom rom;
+	struct vfio_pci_extras extras;
+	struct vfio_pci_dmabufs dmabufs;
+	struct vfio_pci_ioeventfds ioeventfds;
 	u8 atomics;
-	void __iomem *rom;
-	size_t rom_size;
-	bool rom_missing;
-	struct mutex dmabufs_lock;	/* see above, and Documentation/design.rst */
-	struct list_head dmabufs;
-	unsigned int nr_extra;
-	struct vfio_pci_extra extra[VFIO_PCI_MAX_EXTRA];
 	struct vfio_pci_config config;
 	struct vfio_pci_irqs irq;
+	struct vfio_pci_power power;
+	struct vfio_pci_resetting reset;
+	struct vfio_pci_recovery recovery;
 	struct vfio_pci_sriov sriov;
-	struct list_head ioeventfds;
-	unsigned int nr_ioeventfds;
 };
 
 static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *vdev)

@@ -34,7 +34,7 @@
  *	error that it gets; returns the result; not inside the gate (optional)
  * @in: bytes that the user's struct must have at least, 0 for an ioctl without a struct
  * @get: how many of these are read, a multiple of 4; the rest are results
- * @out: bytes that the user gets back, as far as they fit into his argsz
+ * @out: bytes that the user gets back, as far as they fit into their argsz
  * @cap_offset: where the struct holds the offset of a capability chain, which then follows it; 0
  *	for a struct without
  * @unbound: may be called before BIND

@@ -128,9 +128,9 @@ struct vfio_feature {
  * @features: table of the features it has, @nr_features rows
  * @settle: a session is about to begin: end what former ones have left to do. The session lock is
  *	held.
- * @open: a user has become the owner, if the VF token that he has shown (NULL: none) or not shown
- *	lets him: make the hardware LIVE. The session lock is held; the device is bound to iommufd
- *	and not yet attached to a page table.
+ * @open: a user has become the owner, if the VF token that they have shown (NULL: none) or not
+ *	shown lets them: make the hardware LIVE. The session lock is held; the device is bound to
+ *	iommufd and not yet attached to a page table.
  * @wake: have the device awake until @rest. Called around each call of the owner's while
  *	vfio_device_set_sleepy() says so; 0 or a negative errno. Optional for who never says so.
  * @rest: end what @wake began

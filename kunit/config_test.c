@@ -926,7 +926,7 @@ static void express(struct kunit *test)
 	EXPECT_USER(0xa8, 2, PCI_EXP_DEVCTL_READRQ_512B);
 	EXPECT_HW(0xa8, 2, PCI_EXP_DEVCTL_PAYLOAD_256B | PCI_EXP_DEVCTL_READRQ_512B);
 
-	/* The user's payload size is nothing but his. His read requests are not below ours. */
+	/* The user's payload size is nothing but theirs. Their read requests are not below ours. */
 	user_write(test, 0xa8, 2, PCI_EXP_DEVCTL_PAYLOAD_512B | PCI_EXP_DEVCTL_READRQ_128B |
 				  PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_PHANTOM);
 	EXPECT_USER(0xa8, 2, PCI_EXP_DEVCTL_PAYLOAD_512B | PCI_EXP_DEVCTL_READRQ_128B |

@@ -11,8 +11,8 @@
 #define EXPORT_SYMBOL_GPL(sym)
 
 #include "../iommufd_glue/caps.c"
-#include "../driver/igd_opregion.c"
-#include "../driver/region.c"
+#include "../driver/region/igd_opregion.c"
+#include "../driver/region/region.c"
 
 /* The front end's, which is not loaded here */
 int vfio_err(struct vfio_file *file, int error, const char *fmt, ...)
@@ -108,7 +108,7 @@ static void caps_chain(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, caps->size, 64);
 
-	/* As the user walks it: offsets are from the start of his struct. */
+	/* As the user walks it: offsets are from the start of their struct. */
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
 		header = (void *)caps->buf + parts[i].at;
 		KUNIT_EXPECT_EQ(test, header->id, parts[i].id);

@@ -9,7 +9,7 @@
 #include <linux/slab.h>
 #include <linux/unaligned.h>
 
-#include "igd.h"
+#include "region/igd.h"
 #include "tables.h"
 #include "vfio_pci.h"
 
@@ -106,8 +106,8 @@ static __always_inline int read_one(struct vfio_pci_device *vpd, unsigned int po
 
 	if (virt != BYTES_MASK(n)) {
 		ret = hw_read(vpd->pdev, pos, n, &val);
-		/* By another thread of the user's, since this one was let in: it may be no answer. */
-		if (unlikely(READ_ONCE(vpd->suspended)))
+		/* By another thread of the user's, since this one was let in: may be no answer. */
+		if (unlikely(READ_ONCE(vpd->power.suspended)))
 			return -EIO;
 	}
 	if (virt)
@@ -190,7 +190,7 @@ static noinline int write_effect(struct vfio_pci_device *vpd, unsigned int pos, 
 
 	scoped_guard(vfio_pci_user, vpd) {
 		/* By another thread of the user's, since this one was let in. */
-		if (unlikely(vpd->suspended))
+		if (unlikely(vpd->power.suspended))
 			return PCIBIOS_SET_FAILED;
 		old = plane_get(vpd->config.value, pos & ~3, 4);
 		new = (old & ~(BYTES_MASK(n) << shift)) | val << shift;
@@ -218,7 +218,7 @@ static int write_one(struct vfio_pci_device *vpd, unsigned int pos, unsigned int
 		ret = write_effect(vpd, pos, n, val, laid);
 	} else {
 		vfio_pci_lock_hw(vpd);
-		ret = unlikely(vpd->suspended) ? PCIBIOS_SET_FAILED :
+		ret = unlikely(vpd->power.suspended) ? PCIBIOS_SET_FAILED :
 						 write_plain(vpd, pos, n, val);
 		mutex_unlock(&vpd->hw_lock);
 	}

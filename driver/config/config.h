@@ -31,7 +31,7 @@ struct vfio_pci_laid_effect {
 /**
  * struct vfio_pci_config - the planes
  * @size: bytes, 256 or 4096
- * @value: the shadow: what the user last wrote, where he may write
+ * @value: the shadow: what the user last wrote, where they may write
  * @virt: 1 = reads of this bit give @value and writes stop there; 0 = the hardware's
  * @write: 1 = the user may change this bit
  * @bars: what the host has programmed into the BARs and, last, the expansion ROM's

@@ -108,8 +108,9 @@ const struct vfio_pci_effect vfio_pci_effect_pm = {
 };
 
 /*
- * The user sets the flag to what he asks for and waits until the hardware turns it over. After an
- * error it is left alone, and his timeout tells him. Data is in the order of bytes on both sides.
+ * The user sets the flag to what they ask for and waits until the hardware turns it over. After an
+ * error it is left alone, and their timeout tells them. Data is in the order of bytes on both
+ * sides.
  *
  * Without core_lock, since the PCI core waits, in here, for resets, which wait for that lock.
  */

@@ -89,7 +89,7 @@ static const struct vfio_pci_field vpd_fields[] = {
 };
 
 /*
- * PCIe r6.2 7.7.1. Address and data are the host's; what the user writes there is for him to read.
+ * PCIe r6.2 7.7.1. Address and data are the host's; what the user writes there is for them to read.
  * Fields past the end of a shorter layout are not laid.
  */
 static const struct vfio_pci_field msi_fields_32[] = {
@@ -148,7 +148,7 @@ static unsigned int pcix_len(struct pci_dev *pdev, unsigned int pos)
 /*
  * PCIe r6.2 7.5.3. Not the user's: phantom functions, which the IOMMU would not know; the payload
  * size, which all devices of a hierarchy have to agree on; ARI forwarding. A read request size that
- * he writes is passed on, but not below the payload size, and FLR is a reset by the PCI core.
+ * they write is passed on, but not below the payload size, and FLR is a reset by the PCI core.
  */
 static const struct vfio_pci_field exp_fields[] = {
 	{

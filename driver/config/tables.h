@@ -37,7 +37,7 @@ struct vfio_pci_field {
  * @late: called last, without the lock (optional)
  *
  * @old is the shadow before the write, @new the same with the bytes that the user writes put in,
- * bits that are not his to write included.
+ * bits that are not theirs to write included.
  */
 struct vfio_pci_effect {
 	u8 off;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The interrupt pin. Level triggered, so an interrupt masks itself when it fires, and stays masked
- * until the user, who alone can silence the device, says that he has done so.
+ * until the user, who alone can silence the device, says that it has been done.
  *
  * The line is open while neither @masked nor @disabled is set, nor the function is suspended: then
  * an interrupt of another device on the line must not have it touched. The former is what the user
@@ -62,7 +62,7 @@ static bool vfio_pci_intx_open_line(struct vfio_pci_device *vpd)
 	struct vfio_pci_intx *intx = &vpd->irq.intx;
 
 	lockdep_assert_held(&intx->lock);
-	if (intx->masked || intx->disabled || READ_ONCE(vpd->suspended))
+	if (intx->masked || intx->disabled || READ_ONCE(vpd->power.suspended))
 		return false;
 	if (intx->can_mask) {
 		intx->masked = !pci_check_and_unmask_intx(vpd->pdev);
@@ -120,7 +120,7 @@ static irqreturn_t vfio_pci_intx_handler(int irq, void *arg)
 
 	scoped_guard(spinlock_irqsave, &intx->lock) {
 		/* Also if masked already: the mask may have been lost, see above. */
-		if (intx->can_mask && (READ_ONCE(vpd->suspended) ||
+		if (intx->can_mask && (READ_ONCE(vpd->power.suspended) ||
 				       !pci_check_and_mask_intx(vpd->pdev)))
 			return IRQ_NONE;
 		if (intx->masked || intx->disabled)
@@ -328,7 +328,7 @@ void vfio_pci_intx_disable_changed(struct vfio_pci_device *vpd)
 	scoped_guard(spinlock_irqsave, &intx->lock) {
 		intx->disabled = vfio_pci_config_command(vpd) & PCI_COMMAND_INTX_DISABLE;
 		if (vpd->irq.type == VFIO_PCI_INTX_IRQ_INDEX) {
-			if (intx->masked || intx->disabled || vpd->suspended)
+			if (intx->masked || intx->disabled || vpd->power.suspended)
 				vfio_pci_intx_close_line(vpd);
 			else
 				pending = vfio_pci_intx_open_line(vpd);

@@ -160,9 +160,9 @@ static int vfio_pci_set_irqs_locked(struct vfio_pci_device *vpd, const struct vf
 static int vfio_pci_set_irqs_in_d0(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 				   const struct vfio_irq_set *set, vfio_pci_set_irq_fn fn)
 {
-	if (vpd->suspended)
+	if (vpd->power.suspended)
 		return vfio_err(cmd->file, -EIO, "another thread has put the function to sleep");
-	if (vpd->frozen)
+	if (vpd->recovery.frozen)
 		return vfio_err(cmd->file, -EAGAIN, "the function recovers from an error");
 	if (vfio_pci_asleep(vpd->pdev->current_state))
 		return vfio_err(cmd->file, -EIO, "the function does not wake up");
@@ -177,15 +177,15 @@ static int vfio_pci_set_irqs_awake(struct vfio_pci_device *vpd, const struct vfi
 	int ret;
 
 	scoped_guard(vfio_pci_hw, vpd) {
-		if (vpd->suspended || !vfio_pci_asleep(vpd->pdev->current_state))
+		if (vpd->power.suspended || !vfio_pci_asleep(vpd->pdev->current_state))
 			return vfio_pci_set_irqs_in_d0(vpd, cmd, set, fn);
 	}
 	guard(vfio_pci_user)(vpd);
 	state = vpd->pdev->current_state;
-	if (!vpd->suspended && !vpd->frozen)
+	if (!vpd->power.suspended && !vpd->recovery.frozen)
 		vfio_pci_set_power_state(vpd, PCI_D0);
 	ret = vfio_pci_set_irqs_in_d0(vpd, cmd, set, fn);
-	if (!vpd->suspended && !vpd->frozen)
+	if (!vpd->power.suspended && !vpd->recovery.frozen)
 		vfio_pci_set_power_state(vpd, state);
 	return ret;
 }

@@ -8,7 +8,7 @@
 #include <linux/pci.h>
 #include <linux/unaligned.h>
 
-#include "igd.h"
+#include "region/igd.h"
 
 static char *device = "";
 module_param(device, charp, 0);

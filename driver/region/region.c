@@ -23,9 +23,9 @@ const struct vfio_pci_region_ops * const vfio_pci_regions[VFIO_PCI_NUM_REGIONS] 
 struct vfio_pci_extra *vfio_pci_extra(struct vfio_pci_device *vpd, unsigned int index)
 {
 	index -= VFIO_PCI_NUM_REGIONS;
-	if (index >= vpd->nr_extra)
+	if (index >= vpd->extras.nr)
 		return NULL;
-	return &vpd->extra[array_index_nospec(index, VFIO_PCI_MAX_EXTRA)];
+	return &vpd->extras.rows[array_index_nospec(index, VFIO_PCI_MAX_EXTRA)];
 }
 
 /**
@@ -37,9 +37,9 @@ struct vfio_pci_extra *vfio_pci_extra(struct vfio_pci_device *vpd, unsigned int 
  */
 int vfio_pci_extra_add(struct vfio_pci_device *vpd, const struct vfio_pci_extra *extra)
 {
-	if (WARN_ON_ONCE(vpd->nr_extra == ARRAY_SIZE(vpd->extra)))
+	if (WARN_ON_ONCE(vpd->extras.nr == ARRAY_SIZE(vpd->extras.rows)))
 		return -ENOSPC;
-	vpd->extra[vpd->nr_extra++] = *extra;
+	vpd->extras.rows[vpd->extras.nr++] = *extra;
 	return 0;
 }
 
@@ -49,8 +49,8 @@ int vfio_pci_extra_add(struct vfio_pci_device *vpd, const struct vfio_pci_extra 
  */
 void vfio_pci_extras_close(struct vfio_pci_device *vpd)
 {
-	while (vpd->nr_extra) {
-		struct vfio_pci_extra *extra = &vpd->extra[--vpd->nr_extra];
+	while (vpd->extras.nr) {
+		struct vfio_pci_extra *extra = &vpd->extras.rows[--vpd->extras.nr];
 
 		extra->release(extra->data);
 	}

@@ -17,10 +17,10 @@ static enum vfio_pci_decode vfio_pci_decode_try(struct vfio_pci_device *vpd, int
 {
 	enum vfio_pci_decode decode;
 
-	*srcu = srcu_read_lock(&vpd->decode_srcu);
-	decode = READ_ONCE(vpd->decode);
+	*srcu = srcu_read_lock(&vpd->mappings.srcu);
+	decode = READ_ONCE(vpd->mappings.decode);
 	if (decode != VFIO_PCI_DECODE_ON)
-		srcu_read_unlock(&vpd->decode_srcu, *srcu);
+		srcu_read_unlock(&vpd->mappings.srcu, *srcu);
 	return decode;
 }
 
@@ -59,13 +59,13 @@ bool vfio_pci_decode_enter(struct vfio_pci_device *vpd, int *srcu)
  */
 void vfio_pci_decode_exit(struct vfio_pci_device *vpd, int srcu)
 {
-	srcu_read_unlock(&vpd->decode_srcu, srcu);
+	srcu_read_unlock(&vpd->mappings.srcu, srcu);
 }
 
 /* Wait for who has seen the last state of the function, and remove what they have mapped. */
 static void vfio_pci_zap_bars(struct vfio_pci_device *vpd)
 {
-	synchronize_srcu_expedited(&vpd->decode_srcu);
+	synchronize_srcu_expedited(&vpd->mappings.srcu);
 	vfio_device_zap(&vpd->vdev, (loff_t)VFIO_PCI_BAR0_REGION_INDEX << VFIO_REGION_SHIFT,
 			(loff_t)PCI_STD_NUM_BARS << VFIO_REGION_SHIFT);
 }
@@ -82,11 +82,11 @@ static void vfio_pci_zap_bars(struct vfio_pci_device *vpd)
  */
 void vfio_pci_decode_block(struct vfio_pci_device *vpd)
 {
-	enum vfio_pci_decode was = vpd->decode;
+	enum vfio_pci_decode was = vpd->mappings.decode;
 
 	lockdep_assert_held(&vpd->hw_lock);
 
-	WRITE_ONCE(vpd->decode, VFIO_PCI_DECODE_BUSY);
+	WRITE_ONCE(vpd->mappings.decode, VFIO_PCI_DECODE_BUSY);
 	if (was != VFIO_PCI_DECODE_ON)
 		return;
 	vfio_pci_zap_bars(vpd);
@@ -98,9 +98,9 @@ void vfio_pci_decode_block(struct vfio_pci_device *vpd)
 static void vfio_pci_zap_ones(struct vfio_pci_device *vpd)
 {
 	smp_mb();	/* pairs with vfio_pci_fault_off() */
-	if (!READ_ONCE(vpd->ones))
+	if (!READ_ONCE(vpd->mappings.ones))
 		return;
-	WRITE_ONCE(vpd->ones, false);
+	WRITE_ONCE(vpd->mappings.ones, false);
 	vfio_pci_zap_bars(vpd);
 }
 
@@ -117,13 +117,14 @@ void vfio_pci_decode_update(struct vfio_pci_device *vpd)
 
 	lockdep_assert_held(&vpd->hw_lock);
 
-	on = vfio_pci_is_live(vpd) && !vpd->suspended && !vfio_pci_asleep(pdev->current_state) &&
+	on = vfio_pci_is_live(vpd) && !vpd->power.suspended &&
+	     !vfio_pci_asleep(pdev->current_state) &&
 	     (pdev->no_command_memory || vfio_pci_config_command(vpd) & PCI_COMMAND_MEMORY);
-	if (vfio_pci_is_live(vpd) && (vpd->frozen || vpd->in_core))
-		WRITE_ONCE(vpd->decode, VFIO_PCI_DECODE_BUSY);
+	if (vfio_pci_is_live(vpd) && (vpd->recovery.frozen || vpd->in_core))
+		WRITE_ONCE(vpd->mappings.decode, VFIO_PCI_DECODE_BUSY);
 	else
-		WRITE_ONCE(vpd->decode, on ? VFIO_PCI_DECODE_ON : VFIO_PCI_DECODE_OFF);
-	if (vpd->decode == VFIO_PCI_DECODE_ON)
+		WRITE_ONCE(vpd->mappings.decode, on ? VFIO_PCI_DECODE_ON : VFIO_PCI_DECODE_OFF);
+	if (vpd->mappings.decode == VFIO_PCI_DECODE_ON)
 		vfio_pci_zap_ones(vpd);
 }
 
@@ -186,7 +187,7 @@ int vfio_pci_bar_mmap(struct vfio_pci_device *vpd, unsigned int bar, struct vm_a
 	u64 pages = PAGE_ALIGN(pci_resource_len(vpd->pdev, bar)) >> PAGE_SHIFT;
 	u64 page = vfio_pci_bar_page(vma->vm_pgoff);
 
-	if (!(vpd->bar_mmap & BIT(bar)) || page + vma_pages(vma) > pages)
+	if (!(vpd->bars.mmap & BIT(bar)) || page + vma_pages(vma) > pages)
 		return -EINVAL;
 
 	vma->vm_page_prot = pgprot_decrypted(pgprot_noncached(vma->vm_page_prot));
@@ -233,9 +234,9 @@ static vm_fault_t vfio_pci_insert_pfn(struct vm_fault *vmf, unsigned long pfn, u
 /* For a fault. In low power, reads and writes wake it, but who would know when it is idle? */
 static enum vfio_pci_decode vfio_pci_decode_of_fault(struct vfio_pci_device *vpd)
 {
-	enum vfio_pci_decode decode = READ_ONCE(vpd->decode);
+	enum vfio_pci_decode decode = READ_ONCE(vpd->mappings.decode);
 
-	if (decode == VFIO_PCI_DECODE_ON && READ_ONCE(vpd->low_power))
+	if (decode == VFIO_PCI_DECODE_ON && READ_ONCE(vpd->power.low))
 		return VFIO_PCI_DECODE_OFF;
 	return decode;
 }
@@ -244,7 +245,7 @@ static enum vfio_pci_decode vfio_pci_decode_of_fault(struct vfio_pci_device *vpd
 static vm_fault_t vfio_pci_fault_off(struct vfio_pci_device *vpd, struct vm_fault *vmf,
 				     unsigned int order)
 {
-	WRITE_ONCE(vpd->ones, true);
+	WRITE_ONCE(vpd->mappings.ones, true);
 	smp_mb();	/* pairs with vfio_pci_zap_ones() */
 	if (vfio_pci_decode_of_fault(vpd) != VFIO_PCI_DECODE_OFF)
 		return VM_FAULT_NOPAGE;
@@ -280,7 +281,7 @@ vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsign
 	if (!IS_ALIGNED(pfn, 1UL << order))
 		return VM_FAULT_FALLBACK;
 
-	srcu = srcu_read_lock(&vpd->decode_srcu);
+	srcu = srcu_read_lock(&vpd->mappings.srcu);
 	switch (vfio_pci_decode_of_fault(vpd)) {
 	case VFIO_PCI_DECODE_OFF:
 		ret = vfio_pci_fault_off(vpd, vmf, order);
@@ -293,7 +294,7 @@ vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsign
 		ret = vfio_pci_insert_pfn(vmf, pfn, order, wc);
 		break;
 	}
-	srcu_read_unlock(&vpd->decode_srcu, srcu);
+	srcu_read_unlock(&vpd->mappings.srcu, srcu);
 	return ret;
 }
 

@@ -9,7 +9,7 @@
 #include <linux/slab.h>
 #include <linux/unaligned.h>
 
-#include "igd.h"
+#include "region/igd.h"
 #include "vfio_pci.h"
 
 #define IGD_TYPE	(VFIO_REGION_TYPE_PCI_VENDOR_TYPE | PCI_VENDOR_ID_INTEL)

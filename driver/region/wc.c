@@ -45,10 +45,10 @@ bool vfio_pci_wc_has(struct vfio_device *vdev)
 int vfio_pci_wc_pages(struct vfio_pci_device *vpd, unsigned int bar, u64 page, u64 nr)
 {
 	/* Pairs with the release in vfio_pci_wc_add(): rows are added, and never change. */
-	unsigned int i, rows = smp_load_acquire(&vpd->nr_wc);
+	unsigned int i, rows = smp_load_acquire(&vpd->wc.nr);
 
 	for (i = 0; i < rows; i++) {
-		const struct vfio_pci_wc *wc = &vpd->wc[i];
+		const struct vfio_pci_wc *wc = &vpd->wc.parts[i];
 
 		if (wc->bar != bar || page >= wc->end || page + nr <= wc->first)
 			continue;
@@ -67,9 +67,10 @@ static int vfio_pci_wc_add(struct vfio_pci_device *vpd, const struct vfio_pci_wc
 	ret = arch_io_reserve_memtype_wc(pci_resource_start(vpd->pdev, wc->bar) +
 					 vfio_pci_wc_start(wc), vfio_pci_wc_size(wc));
 	if (!ret) {
-		vpd->bar_wc |= BIT(wc->bar);
-		vpd->wc[vpd->nr_wc] = *wc;
-		smp_store_release(&vpd->nr_wc, vpd->nr_wc + 1);
+		vpd->wc.bars |= BIT(wc->bar);
+		vpd->wc.parts[vpd->wc.nr] = *wc;
+		/* Pairs with the acquire in vfio_pci_wc_pages(). */
+		smp_store_release(&vpd->wc.nr, vpd->wc.nr + 1);
 	}
 	vfio_pci_decode_update(vpd);
 	return ret;
@@ -77,9 +78,9 @@ static int vfio_pci_wc_add(struct vfio_pci_device *vpd, const struct vfio_pci_wc
 
 static bool vfio_pci_wc_has_table(struct vfio_pci_device *vpd, const struct vfio_pci_wc *wc)
 {
-	return (int)wc->bar == vpd->msix_bar &&
-	       vfio_pci_wc_start(wc) < vpd->msix_end &&
-	       vfio_pci_wc_start(wc) + vfio_pci_wc_size(wc) > vpd->msix_start;
+	return (int)wc->bar == vpd->bars.msix_bar &&
+	       vfio_pci_wc_start(wc) < vpd->bars.msix_end &&
+	       vfio_pci_wc_start(wc) + vfio_pci_wc_size(wc) > vpd->bars.msix_start;
 }
 
 /**
@@ -100,12 +101,13 @@ int vfio_pci_wc_set(struct vfio_cmd *cmd)
 	if (arg->flags || arg->index >= PCI_STD_NUM_BARS || !arg->length ||
 	    !PAGE_ALIGNED(arg->offset | arg->length) ||
 	    check_add_overflow(arg->offset, arg->length, &end))
-		return vfio_err(cmd->file, -EINVAL, "region %u, %#llx bytes at %#llx: no BAR's pages",
+		return vfio_err(cmd->file, -EINVAL,
+				"region %u, %#llx bytes at %#llx: no BAR's pages",
 				arg->index, arg->length, arg->offset);
 	wc.bar = array_index_nospec(arg->index, PCI_STD_NUM_BARS);
 	wc.first = arg->offset >> PAGE_SHIFT;
 	wc.end = end >> PAGE_SHIFT;
-	if (!(vpd->bar_mmap & BIT(wc.bar)) || end > pci_resource_len(vpd->pdev, wc.bar) ||
+	if (!(vpd->bars.mmap & BIT(wc.bar)) || end > pci_resource_len(vpd->pdev, wc.bar) ||
 	    !(pci_resource_flags(vpd->pdev, wc.bar) & IORESOURCE_PREFETCH))
 		return vfio_err(cmd->file, -EINVAL,
 				"region %u is not prefetchable, or cannot be mapped up to %#llx",
@@ -117,8 +119,8 @@ int vfio_pci_wc_set(struct vfio_cmd *cmd)
 	guard(mutex)(&vpd->irq.lock);
 	if (vfio_pci_wc_pages(vpd, wc.bar, wc.first, wc.end - wc.first))
 		return vfio_err(cmd->file, -EEXIST, "it is, or a part of it");
-	if (vpd->nr_wc == ARRAY_SIZE(vpd->wc))
-		return vfio_err(cmd->file, -ENOSPC, "there are %u such ranges already", vpd->nr_wc);
+	if (vpd->wc.nr == ARRAY_SIZE(vpd->wc.parts))
+		return vfio_err(cmd->file, -ENOSPC, "there are %u such ranges already", vpd->wc.nr);
 	if (vfio_pci_ioeventfd_writes_to(vpd, wc.bar))
 		return vfio_err(cmd->file, -EBUSY, "an ioeventfd writes to region %u", arg->index);
 	return vfio_pci_wc_add(vpd, &wc);
@@ -130,11 +132,11 @@ int vfio_pci_wc_set(struct vfio_cmd *cmd)
  */
 void vfio_pci_wc_close(struct vfio_pci_device *vpd)
 {
-	while (vpd->nr_wc) {
-		const struct vfio_pci_wc *wc = &vpd->wc[--vpd->nr_wc];
+	while (vpd->wc.nr) {
+		const struct vfio_pci_wc *wc = &vpd->wc.parts[--vpd->wc.nr];
 
 		arch_io_free_memtype_wc(pci_resource_start(vpd->pdev, wc->bar) +
 					vfio_pci_wc_start(wc), vfio_pci_wc_size(wc));
 	}
-	vpd->bar_wc = 0;
+	vpd->wc.bars = 0;
 }

@@ -8,7 +8,7 @@
 #include <linux/string.h>
 #include <linux/unaligned.h>
 
-#include "igd.h"
+#include "region/igd.h"
 
 /**
  * igd_parse - find out what an OpRegion consists of

@@ -2,10 +2,10 @@
 /*
  * Parts of a memory BAR as a DMA-buf, by which other devices reach them.
  *
- * Whoever imports a buffer reaches the BAR past the function's driver, so he is shut out where the
- * user's own mappings are: while the BARs must not be touched (see mmap.c), and for good when the
- * session ends. The buffer itself lives on, empty, as long as somebody has it open, and keeps the
- * memory of the device and this module.
+ * Whoever imports a buffer reaches the BAR past the function's driver, so they are shut out where
+ * the user's own mappings are: while the BARs must not be touched (see mmap.c), and for good when
+ * the session ends. The buffer itself lives on, empty, as long as somebody has it open, and keeps
+ * the memory of the device and this module.
  */
 #include <linux/dma-buf-mapping.h>
 #include <linux/dma-resv.h>
@@ -22,7 +22,7 @@
  * struct vfio_pci_dmabuf - what is exported
  * @vpd: the device; a reference is held
  * @dmabuf: the kernel's part of it, which frees this
- * @node: in vpd->dmabufs until the session ends; protected by vpd->dmabufs_lock
+ * @node: in vpd->dmabufs.list until the session ends; protected by vpd->dmabufs.lock
  * @live: the session that exported it goes on; protected by the buffer's reservation lock
  * @mapped: by importers other than iommufd, which tell when they have unmapped it
  * @provider: the BAR, to the PCI core
@@ -44,14 +44,14 @@ struct vfio_pci_dmabuf {
 
 /*
  * May it be mapped now? Who shuts importers out changes @decode first and then takes the lock, so
- * whoever was told yes before that is seen by him.
+ * whoever was told yes before that is seen by them.
  */
 static bool vfio_pci_dmabuf_usable(struct vfio_pci_dmabuf *buf)
 {
 	dma_resv_assert_held(buf->dmabuf->resv);
 
-	return buf->live && READ_ONCE(buf->vpd->decode) == VFIO_PCI_DECODE_ON &&
-	       !READ_ONCE(buf->vpd->low_power);
+	return buf->live && READ_ONCE(buf->vpd->mappings.decode) == VFIO_PCI_DECODE_ON &&
+	       !READ_ONCE(buf->vpd->power.low);
 }
 
 /* Only for importers who go straight to the BAR, and let go of it when they are told to. */
@@ -99,7 +99,7 @@ static void vfio_pci_dmabuf_release(struct dma_buf *dmabuf)
 {
 	struct vfio_pci_dmabuf *buf = dmabuf->priv;
 
-	scoped_guard(mutex, &buf->vpd->dmabufs_lock)
+	scoped_guard(mutex, &buf->vpd->dmabufs.lock)
 		list_del(&buf->node);
 	vfio_device_free(&buf->vpd->vdev);
 	kfree(buf);
@@ -182,8 +182,8 @@ static int vfio_pci_dmabuf_export(struct vfio_pci_device *vpd, struct vfio_pci_d
 	buf->vpd = vpd;
 	buf->dmabuf = dmabuf;
 	buf->live = true;
-	guard(mutex)(&vpd->dmabufs_lock);
-	list_add_tail(&buf->node, &vpd->dmabufs);
+	guard(mutex)(&vpd->dmabufs.lock);
+	list_add_tail(&buf->node, &vpd->dmabufs.list);
 	return 0;
 }
 
@@ -207,7 +207,7 @@ int vfio_pci_dmabuf_get(struct vfio_cmd *cmd)
 
 	if (!get->nr_ranges || get->flags)
 		return vfio_err(cmd->file, -EINVAL, "a DMA-buf has at least a range, and no flags");
-	if (bar >= PCI_STD_NUM_BARS || !(vpd->bar_reserved & BIT(bar)))
+	if (bar >= PCI_STD_NUM_BARS || !(vpd->bars.reserved & BIT(bar)))
 		return vfio_err(cmd->file, -ENODEV, "region %u is not a BAR, or is in use", bar);
 	bar = array_index_nospec(bar, PCI_STD_NUM_BARS);
 
@@ -257,8 +257,8 @@ void vfio_pci_dmabufs_revoke(struct vfio_pci_device *vpd)
 
 	lockdep_assert_held(&vpd->hw_lock);
 
-	guard(mutex)(&vpd->dmabufs_lock);
-	list_for_each_entry(buf, &vpd->dmabufs, node) {
+	guard(mutex)(&vpd->dmabufs.lock);
+	list_for_each_entry(buf, &vpd->dmabufs.list, node) {
 		struct dma_resv *resv = buf->dmabuf->resv;
 
 		dma_resv_lock(resv, NULL);
@@ -281,8 +281,8 @@ void vfio_pci_dmabufs_close(struct vfio_pci_device *vpd)
 
 	lockdep_assert_held(&vpd->hw_lock);
 
-	guard(mutex)(&vpd->dmabufs_lock);
-	list_for_each_entry_safe(buf, next, &vpd->dmabufs, node) {
+	guard(mutex)(&vpd->dmabufs.lock);
+	list_for_each_entry_safe(buf, next, &vpd->dmabufs.list, node) {
 		dma_resv_lock(buf->dmabuf->resv, NULL);
 		buf->live = false;
 		dma_resv_unlock(buf->dmabuf->resv);

@@ -3,7 +3,7 @@
  * Hot resets: of a slot or a bus, with every function on it (PCIe r6.2 6.6.1). All of them must be
  * ours. Each is kept as it is, nobody's or somebody's, by its core_lock, from the moment that its
  * owner is known until it has been reset. The locks are taken in the order in which the PCI core
- * takes them, too, by vfio_pci_reset_prepare(): that of the bus, but each PF's VFs at once after it.
+ * takes them, too, by vfio_pci_reset_prepare(): that of the bus, but each PF's VFs right after it.
  */
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
@@ -46,7 +46,7 @@ struct vfio_pci_walk {
 void vfio_pci_hot_reset_add(struct vfio_pci_device *vpd)
 {
 	guard(mutex)(&vfio_pci_list_lock);
-	list_add_tail(&vpd->node, &vfio_pci_list);
+	list_add_tail(&vpd->listed.node, &vfio_pci_list);
 }
 
 /**
@@ -58,16 +58,16 @@ void vfio_pci_hot_reset_add(struct vfio_pci_device *vpd)
 void vfio_pci_hot_reset_del(struct vfio_pci_device *vpd)
 {
 	guard(mutex)(&vfio_pci_list_lock);
-	list_del(&vpd->node);
-	wait_var_event_mutex(&vpd->pins, !vpd->pins, &vfio_pci_list_lock);
+	list_del(&vpd->listed.node);
+	wait_var_event_mutex(&vpd->listed.pins, !vpd->listed.pins, &vfio_pci_list_lock);
 }
 
 static void vfio_pci_unpin(struct vfio_pci_device *vpd)
 {
 	lockdep_assert_held(&vfio_pci_list_lock);
 
-	if (!--vpd->pins)
-		wake_up_var(&vpd->pins);
+	if (!--vpd->listed.pins)
+		wake_up_var(&vpd->listed.pins);
 }
 
 /* Pins that one of those @related to a device which follows the one with the id @last. */
@@ -77,13 +77,13 @@ static struct vfio_pci_device *vfio_pci_next(struct vfio_pci_device *vpd,
 	struct vfio_pci_device *other, *next = NULL;
 
 	guard(mutex)(&vfio_pci_list_lock);
-	list_for_each_entry(other, &vfio_pci_list, node) {
+	list_for_each_entry(other, &vfio_pci_list, listed.node) {
 		if (related(vpd, other) && (int)pci_dev_id(other->pdev) > last &&
 		    (!next || pci_dev_id(other->pdev) < pci_dev_id(next->pdev)))
 			next = other;
 	}
 	if (next)
-		next->pins++;
+		next->listed.pins++;
 	return next;
 }
 
@@ -114,9 +114,9 @@ void vfio_pci_for_each(struct vfio_pci_device *vpd, vfio_pci_related_fn related,
  * vfio_pci_hurry_neighbours - a recovery waits for those that are being removed
  * @vpd: frozen, or about to be removed itself
  *
- * It takes one device lock after the other, of all below a port, and the removal of a function holds
- * its for as long as the user has time to let go. Neither should a neighbour be frozen so long, nor
- * that user go on with what is about to be reset.
+ * It takes one device lock after the other, of all below a port, and the removal of a function
+ * holds its for as long as the user has time to let go. Neither should a neighbour be frozen so
+ * long, nor that user go on with what is about to be reset.
  *
  * Context: after the flag of @vpd was set, so that of two who come at once one sees the other's
  */
@@ -128,12 +128,12 @@ void vfio_pci_hurry_neighbours(struct vfio_pci_device *vpd)
 	if (!port)
 		return;
 	guard(mutex)(&vfio_pci_list_lock);
-	list_for_each_entry(other, &vfio_pci_list, node) {
+	list_for_each_entry(other, &vfio_pci_list, listed.node) {
 		if (pcie_find_root_port(other->pdev) != port)
 			continue;
-		if (READ_ONCE(vpd->frozen) && READ_ONCE(other->leaving))
+		if (READ_ONCE(vpd->recovery.frozen) && READ_ONCE(other->recovery.leaving))
 			vfio_device_hurry(&other->vdev);
-		if (READ_ONCE(other->frozen) && READ_ONCE(vpd->leaving))
+		if (READ_ONCE(other->recovery.frozen) && READ_ONCE(vpd->recovery.leaving))
 			vfio_device_hurry(&vpd->vdev);
 	}
 }
@@ -181,12 +181,12 @@ static void vfio_pci_set_pin(struct vfio_pci_reset_set *set)
 	unsigned int i, ours = 0;
 
 	guard(mutex)(&vfio_pci_list_lock);
-	list_for_each_entry(vpd, &vfio_pci_list, node) {
+	list_for_each_entry(vpd, &vfio_pci_list, listed.node) {
 		for (i = 0; i < set->nr; i++) {
 			if (set->fns[i].pdev != vpd->pdev)
 				continue;
 			set->fns[i].vpd = vpd;
-			vpd->pins++;
+			vpd->listed.pins++;
 			ours++;
 		}
 	}
@@ -448,7 +448,7 @@ int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd)
 	for (i = 0; i < set->nr; i++) {
 		guard(mutex)(&set->fns[i].vpd->hw_lock);
 		/* Nobody waits for one with the locks of others held. */
-		if (set->fns[i].vpd->frozen)
+		if (set->fns[i].vpd->recovery.frozen)
 			return vfio_err(cmd->file, -EAGAIN, "%s recovers from an error",
 					pci_name(set->fns[i].pdev));
 		if (!vfio_pci_may_reset(cmd, set->fns[i].vpd))
@@ -495,7 +495,7 @@ void vfio_pci_hot_reset_idle(struct vfio_pci_device *vpd)
 	guard(vfio_pci_set)(set);
 	for (i = 0; i < set->nr; i++) {
 		guard(mutex)(&set->fns[i].vpd->hw_lock);
-		if (!vfio_pci_is_idle(set->fns[i].vpd) || set->fns[i].vpd->frozen ||
+		if (!vfio_pci_is_idle(set->fns[i].vpd) || set->fns[i].vpd->recovery.frozen ||
 		    vfio_pci_reset_forbidden(set->fns[i].pdev))
 			return;
 	}

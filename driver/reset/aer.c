@@ -4,7 +4,7 @@
  * Documentation/PCI/pci-error-recovery.rst), and about resets.
  *
  * From the first call on, until recovery has ended in one way or another, the function is frozen:
- * its user is kept off it, and waits, as he does for a reset. That is so even when the link works:
+ * its user is kept off it, and waits, as they do for a reset. That is so even when the link works:
  * the driver of another function may ask for a reset of the bus, and nobody would tell us before.
  * No lock can be held from call to call, as the device lock is not either. The PCI core calls with
  * pci_bus_sem held, which it takes itself where core_lock is held; so here only hw_lock is taken.
@@ -25,9 +25,9 @@
 void vfio_pci_lock_user(struct vfio_pci_device *vpd)
 {
 	vfio_pci_lock(vpd);
-	while (unlikely(vpd->frozen) && !fatal_signal_pending(current)) {
+	while (unlikely(vpd->recovery.frozen) && !fatal_signal_pending(current)) {
 		vfio_pci_unlock(vpd);
-		wait_event_killable(vpd->thawed, !READ_ONCE(vpd->frozen));
+		wait_event_killable(vpd->recovery.thawed, !READ_ONCE(vpd->recovery.frozen));
 		vfio_pci_lock(vpd);
 	}
 }
@@ -36,14 +36,14 @@ void vfio_pci_lock_user(struct vfio_pci_device *vpd)
  * vfio_pci_lock_hw - the same for those who do not call the PCI core: take hw_lock alone
  * @vpd: the device
  *
- * Nobody enters the PCI core meanwhile, as he needs hw_lock for that.
+ * Nobody enters the PCI core meanwhile, as that takes hw_lock for that.
  *
  * Context: as vfio_pci_lock_user()
  */
 void vfio_pci_lock_hw(struct vfio_pci_device *vpd)
 {
 	mutex_lock(&vpd->hw_lock);
-	if (likely(!vpd->frozen && !vpd->in_core))
+	if (likely(!vpd->recovery.frozen && !vpd->in_core))
 		return;
 	mutex_unlock(&vpd->hw_lock);
 	vfio_pci_lock_user(vpd);
@@ -55,17 +55,17 @@ static void vfio_pci_freeze(struct vfio_pci_device *vpd)
 {
 	struct pci_dev *pdev = vpd->pdev;
 
-	if (vpd->frozen || vpd->leaving)
+	if (vpd->recovery.frozen || vpd->recovery.leaving)
 		return;
 	if (vfio_pci_is_live(vpd))
 		vfio_pci_decode_block(vpd);
-	WRITE_ONCE(vpd->frozen, true);
-	/* What the PCI core resets, or wakes up, has been saved before; see vfio_pci_core_enter(). */
+	WRITE_ONCE(vpd->recovery.frozen, true);
+	/* What the PCI core resets, or wakes up, was saved before; see vfio_pci_core_enter(). */
 	if (!(vpd->in_core && pdev->state_saved) &&
 	    (!vfio_pci_answers(pdev) || pci_save_state(pdev)))
 		return;
 	/* A copy of our own: if the host resets the function meanwhile, it saves what there is. */
-	vpd->frozen_state = pci_store_saved_state(pdev);
+	vpd->recovery.saved = pci_store_saved_state(pdev);
 }
 
 /*
@@ -75,7 +75,7 @@ static void vfio_pci_freeze(struct vfio_pci_device *vpd)
 static bool vfio_pci_frozen_restore(struct vfio_pci_device *vpd)
 {
 	const u16 user = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-	struct pci_saved_state *state = vpd->frozen_state ?: vpd->session.saved;
+	struct pci_saved_state *state = vpd->recovery.saved ?: vpd->session.saved;
 	struct pci_dev *pdev = vpd->pdev;
 	u16 command;
 
@@ -85,7 +85,7 @@ static bool vfio_pci_frozen_restore(struct vfio_pci_device *vpd)
 	if (state)
 		pci_load_saved_state(pdev, state);
 	pci_restore_state(pdev);
-	if (vpd->frozen_state || !vfio_pci_is_live(vpd))
+	if (vpd->recovery.saved || !vfio_pci_is_live(vpd))
 		return true;
 	pci_read_config_word(pdev, PCI_COMMAND, &command);
 	command &= ~user;
@@ -96,16 +96,16 @@ static bool vfio_pci_frozen_restore(struct vfio_pci_device *vpd)
 
 static void vfio_pci_thaw(struct vfio_pci_device *vpd)
 {
-	if (!vpd->frozen)
+	if (!vpd->recovery.frozen)
 		return;
-	kfree(vpd->frozen_state);
-	vpd->frozen_state = NULL;
-	WRITE_ONCE(vpd->frozen, false);
+	kfree(vpd->recovery.saved);
+	vpd->recovery.saved = NULL;
+	WRITE_ONCE(vpd->recovery.frozen, false);
 	if (vfio_pci_is_live(vpd)) {
 		vfio_pci_config_after_reset(vpd);
 		vfio_pci_decode_update(vpd);
 	}
-	wake_up_all(&vpd->thawed);
+	wake_up_all(&vpd->recovery.thawed);
 }
 
 /* Nobody will tell how it ends. Who does not answer is without BARs from now on. */
@@ -113,7 +113,7 @@ static void vfio_pci_give_up(struct vfio_pci_device *vpd)
 {
 	lockdep_assert_held(&vpd->hw_lock);
 
-	if (!vpd->frozen)
+	if (!vpd->recovery.frozen)
 		return;
 	if (!vfio_pci_frozen_restore(vpd))
 		vfio_pci_session_lose(vpd);
@@ -129,8 +129,8 @@ static void vfio_pci_give_up(struct vfio_pci_device *vpd)
 void vfio_pci_leave(struct vfio_pci_device *vpd)
 {
 	scoped_guard(mutex, &vpd->hw_lock) {
-		WRITE_ONCE(vpd->leaving, true);
-		if (vpd->frozen)
+		WRITE_ONCE(vpd->recovery.leaving, true);
+		if (vpd->recovery.frozen)
 			vfio_device_hurry(&vpd->vdev);
 		vfio_pci_give_up(vpd);
 	}
@@ -138,8 +138,9 @@ void vfio_pci_leave(struct vfio_pci_device *vpd)
 }
 
 /*
- * The VFs of a PF that the PCI core does not tell of a recovery, though a reset of their PF is one of
- * theirs: they are in no bus that it walks over. Of a PF in the root complex it tells that alone.
+ * The VFs of a PF that the PCI core does not tell of a recovery, though a reset of their PF is one
+ * of theirs: they are in no bus that it walks over. Of a PF in the root complex it tells that
+ * alone.
  */
 static bool vfio_pci_is_untold_vf(struct vfio_pci_device *pf, struct vfio_pci_device *vf)
 {

@@ -32,20 +32,20 @@ static int vfio_pci_rom_map(struct vfio_pci_device *vpd)
 {
 	struct pci_dev *pdev = vpd->pdev;
 
-	if (vpd->rom)
+	if (vpd->rom.image)
 		return 0;
-	if (vpd->rom_missing)
+	if (vpd->rom.missing)
 		return -ENOMEM;
 	if (!vfio_pci_rom_is_bar(pdev)) {
-		vpd->rom_size = pdev->romlen;
-		vpd->rom = ioremap(pdev->rom, pdev->romlen);
-		return vpd->rom ? 0 : -ENOMEM;
+		vpd->rom.size = pdev->romlen;
+		vpd->rom.image = ioremap(pdev->rom, pdev->romlen);
+		return vpd->rom.image ? 0 : -ENOMEM;
 	}
 	if (!pci_device_is_present(pdev))
 		return -EIO;
-	vpd->rom = pci_map_rom(pdev, &vpd->rom_size);
-	vpd->rom_missing = !vpd->rom;
-	return vpd->rom ? 0 : -ENOMEM;
+	vpd->rom.image = pci_map_rom(pdev, &vpd->rom.size);
+	vpd->rom.missing = !vpd->rom.image;
+	return vpd->rom.image ? 0 : -ENOMEM;
 }
 
 /*
@@ -57,7 +57,7 @@ static int vfio_pci_rom_copy(struct vfio_pci_device *vpd, void *buf, u64 off, si
 	size_t done, n;
 
 	for (done = 0; done < len; done += n) {
-		n = vfio_pci_bar_read_one(vpd->rom + off + done, buf + done, off + done,
+		n = vfio_pci_bar_read_one(vpd->rom.image + off + done, buf + done, off + done,
 					  len - done, 4);
 		if (!memchr_inv(buf + done, 0xff, n) && vfio_pci_rom_is_bar(vpd->pdev) &&
 		    !pci_device_is_present(vpd->pdev))
@@ -72,10 +72,10 @@ static int vfio_pci_rom_copy(struct vfio_pci_device *vpd, void *buf, u64 off, si
  */
 void vfio_pci_rom_close(struct vfio_pci_device *vpd)
 {
-	if (vpd->rom)
-		iounmap(vpd->rom);
-	vpd->rom = NULL;
-	vpd->rom_missing = false;
+	if (vpd->rom.image)
+		iounmap(vpd->rom.image);
+	vpd->rom.image = NULL;
+	vpd->rom.missing = false;
 }
 
 /* Whether there is an image in it is for who reads it to find out: this touches nothing. */
@@ -106,12 +106,12 @@ static ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpd, unsigned int index
 	len = min_t(u64, io->len, size - off);
 
 	guard(vfio_pci_hw)(vpd);
-	if (bar && vpd->decode != VFIO_PCI_DECODE_ON)
+	if (bar && vpd->mappings.decode != VFIO_PCI_DECODE_ON)
 		return -EIO;
 	ret = vfio_pci_rom_map(vpd);
 	if (ret)
 		return ret;
-	have = off < vpd->rom_size ? min_t(u64, len, vpd->rom_size - off) : 0;
+	have = off < vpd->rom.size ? min_t(u64, len, vpd->rom.size - off) : 0;
 	if (bar)
 		pci_enable_rom(pdev);
 	ret = vfio_pci_rom_copy(vpd, io->buf, off, have);

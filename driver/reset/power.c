@@ -110,7 +110,7 @@ static int vfio_pci_suspend(struct device *dev)
 	/* Else the PCI core would save all ones, and give them back when it answers again. */
 	if (!vfio_pci_answers(vpd->pdev))
 		vpd->pdev->state_saved = true;
-	WRITE_ONCE(vpd->suspended, true);
+	WRITE_ONCE(vpd->power.suspended, true);
 	if (vfio_pci_is_live(vpd))
 		vfio_pci_intx_disable_changed(vpd);
 	vfio_pci_decode_update(vpd);
@@ -120,13 +120,13 @@ static int vfio_pci_suspend(struct device *dev)
 /* The session has its runtime PM reference back. What is left is the eventfd, or NULL. */
 static struct eventfd_ctx *vfio_pci_low_power_leave(struct vfio_pci_device *vpd)
 {
-	struct eventfd_ctx *wakeup = vpd->wakeup;
+	struct eventfd_ctx *wakeup = vpd->power.wakeup;
 
 	lockdep_assert_held(&vpd->hw_lock);
 
 	pm_runtime_get_noresume(&vpd->pdev->dev);
-	vpd->wakeup = NULL;
-	WRITE_ONCE(vpd->low_power, false);
+	vpd->power.wakeup = NULL;
+	WRITE_ONCE(vpd->power.low, false);
 	vfio_device_set_sleepy(&vpd->vdev, false);
 	return wakeup;
 }
@@ -138,8 +138,8 @@ static int vfio_pci_resume(struct device *dev)
 	struct eventfd_ctx *wakeup = NULL;
 
 	guard(mutex)(&vpd->hw_lock);
-	WRITE_ONCE(vpd->suspended, false);
-	if (vpd->wakeup)
+	WRITE_ONCE(vpd->power.suspended, false);
+	if (vpd->power.wakeup)
 		wakeup = vfio_pci_low_power_leave(vpd);
 	if (vfio_pci_is_live(vpd))
 		vfio_pci_config_after_reset(vpd);
@@ -181,12 +181,12 @@ void vfio_pci_power_init(struct vfio_pci_device *vpd)
 	struct device *dev = &vpd->pdev->dev;
 
 	pci_d3cold_disable(vpd->pdev);
-	vpd->idle_d3 = !READ_ONCE(vfio_pci_disable_idle_d3);
-	vpd->was_auto = vfio_pci_power_is_auto(dev);
+	vpd->power.idle_d3 = !READ_ONCE(vfio_pci_disable_idle_d3);
+	vpd->power.was_auto = vfio_pci_power_is_auto(dev);
 	pm_runtime_set_autosuspend_delay(dev, VFIO_PCI_AUTOSUSPEND_MS);
 	pm_runtime_use_autosuspend(dev);
 	pm_runtime_allow(dev);
-	if (vpd->idle_d3)
+	if (vpd->power.idle_d3)
 		pm_runtime_put_autosuspend(dev);
 }
 
@@ -198,9 +198,9 @@ void vfio_pci_power_exit(struct vfio_pci_device *vpd)
 {
 	struct device *dev = &vpd->pdev->dev;
 
-	if (vpd->idle_d3)
+	if (vpd->power.idle_d3)
 		pm_runtime_get_sync(dev);
-	if (!vpd->was_auto)
+	if (!vpd->power.was_auto)
 		pm_runtime_forbid(dev);
 	pm_runtime_dont_use_autosuspend(dev);
 	pci_d3cold_enable(vpd->pdev);
@@ -218,7 +218,7 @@ void vfio_pci_power_exit(struct vfio_pci_device *vpd)
  */
 int vfio_pci_power_open(struct vfio_pci_device *vpd)
 {
-	return vpd->idle_d3 ? pm_runtime_resume_and_get(&vpd->pdev->dev) : 0;
+	return vpd->power.idle_d3 ? pm_runtime_resume_and_get(&vpd->pdev->dev) : 0;
 }
 
 /**
@@ -228,7 +228,7 @@ int vfio_pci_power_open(struct vfio_pci_device *vpd)
 void vfio_pci_power_close(struct vfio_pci_device *vpd)
 {
 	pci_d3cold_disable(vpd->pdev);
-	if (vpd->idle_d3)
+	if (vpd->power.idle_d3)
 		pm_runtime_put_autosuspend(&vpd->pdev->dev);
 }
 
@@ -258,12 +258,12 @@ static int vfio_pci_low_power_enter(struct vfio_cmd *cmd, struct eventfd_ctx *wa
 	struct vfio_pci_device *vpd = to_vfio_pci(cmd->vdev);
 
 	scoped_guard(vfio_pci, vpd) {
-		if (vpd->low_power)
+		if (vpd->power.low)
 			return vfio_err(cmd->file, -EINVAL, "the device is in low power already");
 		/* In this order: a fault that does not see it is done before the mappings go. */
-		WRITE_ONCE(vpd->low_power, true);
+		WRITE_ONCE(vpd->power.low, true);
 		vfio_pci_decode_block(vpd);
-		vpd->wakeup = wakeup;
+		vpd->power.wakeup = wakeup;
 		vfio_device_set_sleepy(&vpd->vdev, true);
 		vfio_pci_decode_update(vpd);
 	}
@@ -323,11 +323,11 @@ void vfio_pci_low_power_end(struct vfio_pci_device *vpd)
 	struct device *dev = &vpd->pdev->dev;
 	struct eventfd_ctx *wakeup = NULL;
 
-	if (!READ_ONCE(vpd->low_power))
+	if (!READ_ONCE(vpd->power.low))
 		return;
 	pm_runtime_get_sync(dev);
 	scoped_guard(mutex, &vpd->hw_lock) {
-		if (vpd->low_power)
+		if (vpd->power.low)
 			wakeup = vfio_pci_low_power_leave(vpd);
 		/* It may have slept not at all: what its guest was shown in its place goes here. */
 		vfio_pci_decode_update(vpd);

@@ -23,8 +23,8 @@ void vfio_pci_reset_begin(struct vfio_pci_device *vpd)
 		vfio_pci_set_power_state(vpd, PCI_D0);
 		vfio_pci_decode_block(vpd);
 	}
-	WRITE_ONCE(vpd->resetter, current);
-	vpd->reset_depth = 1;
+	WRITE_ONCE(vpd->reset.task, current);
+	vpd->reset.depth = 1;
 	vfio_pci_core_enter(vpd, false);
 }
 
@@ -37,7 +37,7 @@ void vfio_pci_reset_begin(struct vfio_pci_device *vpd)
 void vfio_pci_reset_end(struct vfio_pci_device *vpd)
 {
 	vfio_pci_core_exit(vpd);
-	WRITE_ONCE(vpd->resetter, NULL);
+	WRITE_ONCE(vpd->reset.task, NULL);
 	if (!vfio_pci_is_live(vpd))
 		return;
 	vfio_pci_config_after_reset(vpd);
@@ -140,7 +140,7 @@ int vfio_pci_reset_ioctl(struct vfio_cmd *cmd)
 		return vfio_err(cmd->file, -EINVAL, "the function has no reset of its own");
 
 	guard(vfio_pci_user)(vpd);
-	if (vpd->suspended)
+	if (vpd->power.suspended)
 		return vfio_err(cmd->file, -EIO, "another thread has put the function to sleep");
 	ret = vfio_pci_reset(vpd);
 	if (ret == -EAGAIN)
@@ -166,8 +166,8 @@ void vfio_pci_reset_prepare(struct pci_dev *pdev)
 {
 	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);
 
-	if (READ_ONCE(vpd->resetter) == current) {
-		vpd->reset_depth++;
+	if (READ_ONCE(vpd->reset.task) == current) {
+		vpd->reset.depth++;
 	} else {
 		/* Before core_lock, which the callbacks of runtime PM take. */
 		pm_runtime_get_sync(&pdev->dev);
@@ -189,7 +189,7 @@ void vfio_pci_reset_done(struct pci_dev *pdev)
 	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);
 
 	vfio_pci_sriov_unblock(vpd);
-	if (--vpd->reset_depth)
+	if (--vpd->reset.depth)
 		return;
 	mutex_unlock(&vpd->sriov.lock);
 	vfio_pci_reset_end(vpd);

@@ -72,19 +72,19 @@ static size_t vfio_pci_bar_write_one(void __iomem *at, const void *buf, u64 off,
 /*
  * How many bytes of [off, off + len) can be moved in one go, and whether they are the MSI-X
  * table's. That is the host's: its writes are dropped, and it reads as all ones. (By mmap the user
- * gets at it. Interrupt remapping then keeps what he writes there harmless; pread and pwrite
+ * gets at it. Interrupt remapping then keeps what they write there harmless; pread and pwrite
  * leave it out because users expect them to.)
  */
 static size_t vfio_pci_bar_span(struct vfio_pci_device *vpd, unsigned int bar, u64 off, size_t len,
 				bool *hidden)
 {
 	*hidden = false;
-	if ((int)bar != vpd->msix_bar || off >= vpd->msix_end)
+	if ((int)bar != vpd->bars.msix_bar || off >= vpd->bars.msix_end)
 		return len;
-	if (off < vpd->msix_start)
-		return min_t(u64, len, vpd->msix_start - off);
+	if (off < vpd->bars.msix_start)
+		return min_t(u64, len, vpd->bars.msix_start - off);
 	*hidden = true;
-	return min_t(u64, len, vpd->msix_end - off);
+	return min_t(u64, len, vpd->bars.msix_end - off);
 }
 
 static void vfio_pci_bar_move(struct vfio_pci_device *vpd, unsigned int bar, void __iomem *base,
@@ -108,17 +108,17 @@ static void vfio_pci_bar_move(struct vfio_pci_device *vpd, unsigned int bar, voi
 	}
 }
 
-/* The kernel's mapping of a BAR, made on first use. Who comes second throws his away. */
+/* The kernel's mapping of a BAR, made on first use. Who comes second throws theirs away. */
 static void __iomem *vfio_pci_barmap(struct vfio_pci_device *vpd, unsigned int bar)
 {
-	void __iomem *base = READ_ONCE(vpd->barmap[bar]), *other;
+	void __iomem *base = READ_ONCE(vpd->bars.map[bar]), *other;
 
 	if (base)
 		return base;
 	base = pci_iomap(vpd->pdev, bar, 0);
 	if (!base)
 		return NULL;
-	other = cmpxchg(&vpd->barmap[bar], NULL, base);
+	other = cmpxchg(&vpd->bars.map[bar], NULL, base);
 	if (!other)
 		return base;
 	pci_iounmap(vpd->pdev, base);
@@ -133,7 +133,8 @@ static bool vfio_pci_bar_register(struct vfio_pci_device *vpd, unsigned int bar,
 	void *buf = io->buf;
 
 	if (off & (len - 1) ||
-	    ((int)bar == vpd->msix_bar && off < vpd->msix_end && off + len > vpd->msix_start))
+	    ((int)bar == vpd->bars.msix_bar && off < vpd->bars.msix_end &&
+	     off + len > vpd->bars.msix_start))
 		return false;
 	switch (len) {
 	case 1:
@@ -177,7 +178,7 @@ int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar)
 {
 	lockdep_assert_held(&vpd->irq.lock);
 
-	if (!(vpd->bar_reserved & ~vpd->bar_wc & BIT(bar)))
+	if (!(vpd->bars.reserved & ~vpd->wc.bars & BIT(bar)))
 		return -EBUSY;
 	return vfio_pci_barmap(vpd, bar) ? 0 : -ENOMEM;
 }
@@ -189,9 +190,9 @@ int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar)
  */
 void vfio_pci_bar_forget(struct vfio_pci_device *vpd, unsigned int bar)
 {
-	if (vpd->barmap[bar])
-		pci_iounmap(vpd->pdev, vpd->barmap[bar]);
-	vpd->barmap[bar] = NULL;
+	if (vpd->bars.map[bar])
+		pci_iounmap(vpd->pdev, vpd->bars.map[bar]);
+	vpd->bars.map[bar] = NULL;
 }
 
 /**
@@ -208,7 +209,7 @@ void vfio_pci_bar_put(struct vfio_pci_device *vpd, unsigned int bar, u64 off, vo
 {
 	const struct vfio_io io = { .buf = buf, .len = len, .left = len };
 
-	vfio_pci_bar_move(vpd, bar, READ_ONCE(vpd->barmap[bar]), &io, off, len, true);
+	vfio_pci_bar_move(vpd, bar, READ_ONCE(vpd->bars.map[bar]), &io, off, len, true);
 }
 
 /* Inside of what makes the BAR answer. What becomes write-combined does so with nobody inside. */
@@ -217,7 +218,7 @@ static ssize_t vfio_pci_bar_rw_on(struct vfio_pci_device *vpd, unsigned int bar,
 {
 	void __iomem *base;
 
-	if (unlikely(vpd->bar_wc & BIT(bar)))
+	if (unlikely(vpd->wc.bars & BIT(bar)))
 		return -EBUSY;
 	base = vfio_pci_barmap(vpd, bar);
 	if (!base)
@@ -238,7 +239,7 @@ static ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vpd, unsigned int bar,
 
 	if (off >= size)
 		return -EINVAL;
-	if (!(vpd->bar_reserved & BIT(bar)))
+	if (!(vpd->bars.reserved & BIT(bar)))
 		return -EBUSY;
 	len = min_t(u64, io->len, size - off);
 
@@ -251,7 +252,7 @@ static ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vpd, unsigned int bar,
 	}
 	/* Ports cannot be mapped, so they are rare enough for the lock. */
 	guard(vfio_pci_hw)(vpd);
-	if (vpd->suspended)
+	if (vpd->power.suspended)
 		return -EIO;
 	return vfio_pci_bar_rw_on(vpd, bar, io, off, len, write);
 }
@@ -276,9 +277,9 @@ static int vfio_pci_bar_info(struct vfio_pci_device *vpd, unsigned int bar,
 		return 0;
 
 	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-	if (vpd->bar_mmap & BIT(bar)) {
+	if (vpd->bars.mmap & BIT(bar)) {
 		info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
-		if ((int)bar == vpd->msix_bar)
+		if ((int)bar == vpd->bars.msix_bar)
 			vfio_caps_add(caps, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, 1,
 				      sizeof(struct vfio_info_cap_header));
 	}
@@ -298,7 +299,7 @@ const struct vfio_pci_region_ops vfio_pci_bar_ops = {
  */
 static bool vfio_pci_bar_pad(struct vfio_pci_device *vpd, unsigned int bar, struct resource *res)
 {
-	struct resource *pad = &vpd->bar_pad[bar];
+	struct resource *pad = &vpd->bars.pad[bar];
 
 	if (!PAGE_ALIGNED(res->start))
 		return false;
@@ -327,11 +328,11 @@ void vfio_pci_bars_open(struct vfio_pci_device *vpd)
 		if (!pci_resource_len(pdev, bar) ||
 		    pci_request_selected_regions(pdev, BIT(bar), "vfio-pci"))
 			continue;
-		vpd->bar_reserved |= BIT(bar);
+		vpd->bars.reserved |= BIT(bar);
 		if (!(res->flags & IORESOURCE_MEM) || pdev->non_mappable_bars)
 			continue;
 		if (resource_size(res) >= PAGE_SIZE || vfio_pci_bar_pad(vpd, bar, res))
-			vpd->bar_mmap |= BIT(bar);
+			vpd->bars.mmap |= BIT(bar);
 	}
 }
 
@@ -346,10 +347,10 @@ void vfio_pci_bars_close(struct vfio_pci_device *vpd)
 	vfio_pci_wc_close(vpd);
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
 		vfio_pci_bar_forget(vpd, bar);
-		if (vpd->bar_pad[bar].parent)
-			release_resource(&vpd->bar_pad[bar]);
+		if (vpd->bars.pad[bar].parent)
+			release_resource(&vpd->bars.pad[bar]);
 	}
-	pci_release_selected_regions(vpd->pdev, vpd->bar_reserved);
-	vpd->bar_reserved = 0;
-	vpd->bar_mmap = 0;
+	pci_release_selected_regions(vpd->pdev, vpd->bars.reserved);
+	vpd->bars.reserved = 0;
+	vpd->bars.mmap = 0;
 }

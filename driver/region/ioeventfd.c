@@ -62,7 +62,7 @@ static void vfio_pci_ioeventfd_worker(struct work_struct *work)
 		return;
 	}
 	guard(vfio_pci_hw)(vpd);
-	if (vfio_pci_is_live(vpd) && !vpd->suspended)
+	if (vfio_pci_is_live(vpd) && !vpd->power.suspended)
 		vfio_pci_ioeventfd_write(io);
 }
 
@@ -75,11 +75,11 @@ static void vfio_pci_ioeventfd_event(struct vfio_pci_watch *watch)
 	int srcu;
 
 	if (vfio_pci_ioeventfd_is_mem(io)) {
-		srcu = srcu_read_lock(&vpd->decode_srcu);
-		decode = READ_ONCE(vpd->decode);
+		srcu = srcu_read_lock(&vpd->mappings.srcu);
+		decode = READ_ONCE(vpd->mappings.decode);
 		if (decode == VFIO_PCI_DECODE_ON)
 			vfio_pci_ioeventfd_write(io);
-		srcu_read_unlock(&vpd->decode_srcu, srcu);
+		srcu_read_unlock(&vpd->mappings.srcu, srcu);
 	}
 	if (decode == VFIO_PCI_DECODE_BUSY)
 		queue_work(vfio_pci_wq, &io->work);
@@ -94,7 +94,8 @@ static int vfio_pci_ioeventfd_check(struct vfio_pci_device *vpd, const struct vf
 	if (!IS_ALIGNED(pos, width))
 		return vfio_err(cmd->file, -EINVAL, "%u bytes at %#llx are not aligned",
 				width, pos);
-	if ((int)bar == vpd->msix_bar && pos < vpd->msix_end && pos + width > vpd->msix_start)
+	if ((int)bar == vpd->bars.msix_bar && pos < vpd->bars.msix_end &&
+	    pos + width > vpd->bars.msix_start)
 		return vfio_err(cmd->file, -EINVAL, "the MSI-X table is the host's");
 	return 0;
 }
@@ -107,7 +108,7 @@ static struct vfio_pci_ioeventfd *vfio_pci_ioeventfd_find(struct vfio_pci_device
 
 	lockdep_assert_held(&vpd->irq.lock);
 
-	list_for_each_entry(io, &vpd->ioeventfds, link) {
+	list_for_each_entry(io, &vpd->ioeventfds.list, link) {
 		if (io->bar == bar && io->pos == pos && io->data == data && io->width == width)
 			return io;
 	}
@@ -125,7 +126,7 @@ static void vfio_pci_ioeventfd_unlink(struct vfio_pci_ioeventfd *io, struct list
 {
 	vfio_pci_watch_stop(&io->watch);
 	list_move(&io->link, gone);
-	io->vpd->nr_ioeventfds--;
+	io->vpd->ioeventfds.nr--;
 }
 
 static int vfio_pci_ioeventfd_remove(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
@@ -152,7 +153,7 @@ static int vfio_pci_ioeventfd_add(struct vfio_pci_device *vpd, const struct vfio
 	guard(mutex)(&vpd->irq.lock);
 	if (vfio_pci_ioeventfd_find(vpd, io->bar, io->pos, io->data, io->width))
 		return vfio_err(cmd->file, -EEXIST, "this write follows an eventfd already");
-	if (vpd->nr_ioeventfds == VFIO_PCI_IOEVENTFDS)
+	if (vpd->ioeventfds.nr == VFIO_PCI_IOEVENTFDS)
 		return vfio_err(cmd->file, -ENOSPC, "there are %u ioeventfds already",
 				VFIO_PCI_IOEVENTFDS);
 	ret = vfio_pci_bar_prepare(vpd, io->bar);
@@ -161,8 +162,8 @@ static int vfio_pci_ioeventfd_add(struct vfio_pci_device *vpd, const struct vfio
 	ret = vfio_pci_watch_start(&io->watch, fd);
 	if (ret)
 		return ret;
-	list_add(&io->link, &vpd->ioeventfds);
-	vpd->nr_ioeventfds++;
+	list_add(&io->link, &vpd->ioeventfds.list);
+	vpd->ioeventfds.nr++;
 	return 0;
 }
 
@@ -171,7 +172,8 @@ static int vfio_pci_ioeventfd_add(struct vfio_pci_device *vpd, const struct vfio
  * @cmd: struct vfio_device_ioeventfd, fetched as far as fd
  *
  * Return: 0; -EINVAL for a wrong place or width, or what is no eventfd; -EBADF; -EBUSY when the
- * BAR is not ours, or write-combined; -EEXIST; -ENODEV when there is none to remove; -ENOSPC; -ENOMEM
+ * BAR is not ours, or write-combined; -EEXIST; -ENODEV when there is none to remove; -ENOSPC;
+ * -ENOMEM
  */
 int vfio_pci_set_ioeventfd(struct vfio_cmd *cmd)
 {
@@ -224,7 +226,7 @@ bool vfio_pci_ioeventfd_writes_to(struct vfio_pci_device *vpd, unsigned int bar)
 
 	lockdep_assert_held(&vpd->irq.lock);
 
-	list_for_each_entry(io, &vpd->ioeventfds, link) {
+	list_for_each_entry(io, &vpd->ioeventfds.list, link) {
 		if (io->bar == bar)
 			return true;
 	}
@@ -241,7 +243,7 @@ void vfio_pci_ioeventfds_close(struct vfio_pci_device *vpd)
 	LIST_HEAD(gone);
 
 	scoped_guard(mutex, &vpd->irq.lock) {
-		list_for_each_entry_safe(io, next, &vpd->ioeventfds, link)
+		list_for_each_entry_safe(io, next, &vpd->ioeventfds.list, link)
 			vfio_pci_ioeventfd_unlink(io, &gone);
 	}
 	list_for_each_entry_safe(io, next, &gone, link)
