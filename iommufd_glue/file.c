@@ -724,6 +724,20 @@ static int vfio_may_split(struct vm_area_struct *vma, unsigned long addr)
 }
 
 /*
+ * Access to a part of a VMA is about to change. To Linux 7.3, a page of PUD size that nobody may
+ * access is none: pudp_invalidate() warns of it with CONFIG_DEBUG_VM. So pages go; they come back
+ * by faults, with the new rights.
+ */
+static int vfio_vma_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+			     unsigned long flags)
+{
+	/* As above */
+	vma_start_write(vma);
+	zap_special_vma_range(vma, start, end - start);
+	return 0;
+}
+
+/*
  * A VMA has been copied: to move it (mremap), or because it is split, or to a child. Of a page of
  * PUD size that moves, the kernel would take the entry for a bad one and clear it, but not flush
  * the TLB (seen on 7.3: move_page_tables() does not look for one), and the user would have what no
@@ -740,6 +754,7 @@ static void vfio_vma_open(struct vm_area_struct *vma)
 static const struct vm_operations_struct vfio_vm_ops = {
 	.open = vfio_vma_open,
 	.may_split = vfio_may_split,
+	.mprotect = vfio_vma_mprotect,
 	.fault = vfio_fault,
 #ifdef CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP
 	.huge_fault = vfio_huge_fault,

@@ -13,6 +13,7 @@
 #include "lib/harness.h"
 #include "lib/iommufd.h"
 #include "lib/irq.h"
+#include "lib/module.h"
 #include "lib/nic.h"
 #include "lib/nvme.h"
 #include "lib/virtio.h"
@@ -724,6 +725,33 @@ TEST_F(msi, switched_by_capability)
 	ASSERT_EQ(0, config_update(self->s.fd, pos + PCI_MSI_FLAGS, 2, 0, PCI_MSI_FLAGS_ENABLE));
 	EXPECT_NE(0, config_read(self->s.fd, pos + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE);
 	EXPECT_EQ(1, round_trip(variant->dev, self->bar, self->efd));
+}
+
+/* A function whose Interrupt Disable stops MSI, too, loses its BARs by a reset of its own. */
+TEST_F(msi, intx_stops_it)
+{
+	const char *bdf = device_bdf(variant->dev);
+	char args[64], port[BDF_LEN];
+	u16 command;
+	int err;
+
+	ASSERT_EQ(0, sysfs_port(bdf, port));
+	ASSERT_EQ(0, irq_disable(self->s.fd, MSI));
+	sprintf(args, "device=%s intx_stops_msi=1", bdf);
+	err = module_load("odd-function", args);
+	if (err == -ENOENT || err == -ENOEXEC)
+		SKIP(return, "odd-function.ko has not been built");
+	ASSERT_EQ(0, err);
+	EXPECT_EQ(0, irq_eventfd(self->s.fd, MSI, 0, self->efd));
+	EXPECT_EQ(2, sysfs_config(bdf, PCI_COMMAND, &command, 2));
+	EXPECT_EQ(0, command & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_EQ(0, config_update(self->s.fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, 0));
+	EXPECT_EQ(0, sysfs_bus_reset(port));
+	EXPECT_EQ(0, config_update(self->s.fd, PCI_COMMAND, 2, 0, PCI_COMMAND_MEMORY));
+	EXPECT_EQ(2, sysfs_config(bdf, PCI_COMMAND, &command, 2));
+	EXPECT_EQ(0, command & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_EQ(0, irq_disable(self->s.fd, MSI));
+	ASSERT_EQ(0, module_unload("odd-function"));
 }
 
 TEST_F(msi, then_intx)

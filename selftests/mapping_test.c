@@ -610,6 +610,9 @@ TEST_F(mapping, all_at_once)
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, pthread_create(&thread[i], NULL, fn[i], &c));
 	for (op = 0; op < (int)LIB_ARRAY_SIZE(ops); op++) {
+		/* What that looks at, another one may be turning off. */
+		if (ops[op].fn == not_for_children)
+			continue;
 		for (i = 0; i < PARTS; i++) {
 			ASSERT_EQ(m->home, mmap(m->home, m->len, PROT_READ | PROT_WRITE,
 						MAP_SHARED | MAP_FIXED, m->fd, region_offset(2)));
@@ -620,9 +623,7 @@ TEST_F(mapping, all_at_once)
 				ops[op].fn(m);
 				_exit(0);
 			}
-			/* Its child finds memory decode off, perhaps. */
-			if (ops[op].fn != not_for_children)
-				EXPECT_EQ(ops[op].result, ops[op].fn(m));
+			EXPECT_EQ(ops[op].result, ops[op].fn(m));
 			ASSERT_EQ(pid, waitpid(pid, &status, 0));
 			EXPECT_EQ(0, status);
 		}

@@ -6,9 +6,12 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/config.h"
 #include "lib/harness.h"
 #include "lib/irq.h"
@@ -148,6 +151,61 @@ TEST_F(power, taken_away_asleep)
 		ASSERT_EQ(0, session_open(&self->s, self->bdf));
 	}
 	close(efd);
+}
+
+struct reader {
+	int fd;
+	pid_t tid;
+	s64 got;
+};
+
+static void *read_thread(void *arg)
+{
+	struct reader *r = arg;
+
+	__atomic_store_n(&r->tid, gettid(), __ATOMIC_RELEASE);
+	r->got = config_read(r->fd, PCI_COMMAND, 4);
+	return NULL;
+}
+
+/* Has the thread stopped in the kernel, where nothing wakes it but what it waits for? */
+static bool waits(const pid_t *tid)
+{
+	struct deadline end;
+	char text[512], *p;
+	pid_t id;
+
+	for (deadline_start(&end); !deadline_passed(&end); usleep(1000)) {
+		id = __atomic_load_n(tid, __ATOMIC_ACQUIRE);
+		if (!id || sysfs_read(text, sizeof(text), "/proc/self/task/%d/stat", id) < 0)
+			continue;
+		p = strrchr(text, ')');
+		if (p && p[2] == 'D')
+			return true;
+	}
+	return false;
+}
+
+/* Let in while it was awake: what is read of one that sleeps by now is nothing. */
+TEST_F(power, asleep_before_it_is_read)
+{
+	struct reader r = { .fd = self->s.fd };
+	pthread_t thread;
+	char args[64];
+
+	power_no_delay(self->bdf);
+	sprintf(args, "device=%s blocked=1", self->bdf);
+	ASSERT_EQ(0, module_load("odd-function", args));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_thread, &r));
+	EXPECT_TRUE(waits(&r.tid));
+	EXPECT_EQ(0, low_power_entry(self->s.fd));
+	EXPECT_TRUE(power_sleeps(self->bdf));
+	ASSERT_EQ(0, module_unload("odd-function"));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(-EIO, r.got);
+	/* Who comes now wakes it up. */
+	EXPECT_LE(0, config_read(self->s.fd, PCI_COMMAND, 4));
+	EXPECT_EQ(0, low_power_exit(self->s.fd));
 }
 
 struct signaller {

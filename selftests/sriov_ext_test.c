@@ -4,8 +4,10 @@
  * function (PF): better than with the in-tree driver.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 #include "lib/module.h"
 #include "lib/nic.h"
 #include "lib/power.h"
+#include "lib/qmp.h"
 #include "lib/vfs.h"
 
 #define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
@@ -190,6 +193,22 @@ TEST_F(sriov, asked_together)
 	ASSERT_EQ(0, sysfs_rescan());
 }
 
+/* By the user of the PF, who has the VFs' files, too */
+static int hot_reset(FIXTURE_DATA(sriov) *self)
+{
+	struct {
+		struct vfio_pci_hot_reset hdr;
+		int fds[VFS];
+	} hot = { .hdr = { .argsz = sizeof(hot), .count = VFS } };
+	int err, i;
+
+	for (i = 0; i < VFS; i++)
+		hot.fds[i] = self->v.vf[i].fd;
+	err = vfio_ioctl(self->v.pf.fd, VFIO_DEVICE_PCI_HOT_RESET, &hot);
+	/* See below */
+	return err == -ENOTTY ? 0 : err;
+}
+
 /* How the PF is reset */
 static int reset_pf(FIXTURE_DATA(sriov) *self, int way)
 {
@@ -201,6 +220,8 @@ static int reset_pf(FIXTURE_DATA(sriov) *self, int way)
 		return vfio_ioctl(self->v.pf.fd, VFIO_DEVICE_RESET, NULL);
 	case 1:
 		return sysfs_write("1", "/sys/bus/pci/devices/%s/reset", self->v.pf_bdf);
+	case 2:
+		return hot_reset(self);
 	default:
 		/* The whole bus, VFs included */
 		err = sysfs_port(self->v.pf_bdf, port);
@@ -229,7 +250,7 @@ TEST_F(sriov, pf_reset)
 	ASSERT_NE(NULL, pf);
 	ASSERT_EQ(0, config_master(self->v.pf.fd, true));
 
-	for (way = 0; way < 3; way++) {
+	for (way = 0; way < 4; way++) {
 		mmio_write32(bar[0], IGBVF_TDBAL, 0x1000);
 		ASSERT_EQ(0, reset_pf(self, way))
 			TH_LOG("way %d", way);
@@ -289,6 +310,56 @@ TEST_F(sriov, vf_does_not_answer)
 	close(fd);
 }
 
+/* The kernel's log is the only place that tells the end of a recovery. */
+static bool recovered(int log)
+{
+	struct deadline end;
+	char line[1024];
+	ssize_t n;
+
+	for (deadline_start(&end); !deadline_passed(&end); ) {
+		n = read(log, line, sizeof(line) - 1);
+		line[n > 0 ? n : 0] = 0;
+		if (strstr(line, "device recovery "))
+			return strstr(line, "successful");
+	}
+	return false;
+}
+
+/* A VF that has a bus number of its own, so that the PCI core does not come by */
+TEST_F(sriov, error_with_a_vf_on_another_bus)
+{
+	u16 command = PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY;
+	int error = event_new(), log;
+	void *bar;
+	char args[64];
+
+	if (access("/dev/virtio-ports/qmp", F_OK))
+		SKIP(return, "no QEMU to talk to");
+	ASSERT_EQ(0, system("modprobe -qr aer_inject"));
+	ASSERT_EQ(0, irq_eventfd(self->v.vf[1].fd, VFIO_PCI_ERR_IRQ_INDEX, 0, error));
+	ASSERT_EQ(0, config_master(self->v.vf[1].fd, true));
+	bar = bar_map(self->v.vf[1].fd, 0, 0, 0);
+	ASSERT_NE(NULL, bar);
+	mmio_write32(bar, IGBVF_TDBAL, 0x1000);
+	log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, lseek(log, 0, SEEK_END));
+
+	sprintf(args, "device=%s vf_bus=0xee", self->v.bdf[1]);
+	ASSERT_EQ(0, module_load("odd-function", args));
+	EXPECT_EQ(0, qmp_expect("OK", "'execute': 'human-monitor-command', 'arguments': { "
+				"'command-line': 'pcie_aer_inject_error rp%lu DLP' }",
+				strtoul(self->v.pf_bdf + strlen("0000:"), NULL, 16)));
+	EXPECT_TRUE(recovered(log));
+	EXPECT_EQ(1, event_take(error));
+	EXPECT_EQ(command, config_read(self->v.vf[1].fd, PCI_COMMAND, 2) & command);
+	EXPECT_EQ(0, mmio_read32(bar, IGBVF_TDBAL));
+	ASSERT_EQ(0, module_unload("odd-function"));
+	bar_unmap(self->v.vf[1].fd, 0, bar);
+	close(log);
+	close(error);
+}
+
 struct worker {
 	FIXTURE_DATA(sriov) *self;
 	pthread_t thread;
@@ -337,7 +408,7 @@ TEST_F(sriov, pf_reset_under_access)
 		for (way = 0; way < 2; way++)
 			EXPECT_EQ(0, reset_pf(self, way));
 		/* As somebody may have a VF locked, it can fail, but not otherwise. */
-		way = reset_pf(self, 2);
+		way = reset_pf(self, 2 + i % 2);
 		EXPECT_TRUE(way == 0 || way == -EAGAIN)
 			TH_LOG("%d", way);
 	}
