@@ -41,7 +41,7 @@ static int vfio_pci_rom_map(struct vfio_pci_device *vpd)
 		vpd->rom.image = ioremap(pdev->rom, pdev->romlen);
 		return vpd->rom.image ? 0 : -ENOMEM;
 	}
-	if (!pci_device_is_present(pdev))
+	if (!vfio_pci_answers(pdev))
 		return -EIO;
 	vpd->rom.image = pci_map_rom(pdev, &vpd->rom.size);
 	vpd->rom.missing = !vpd->rom.image;
@@ -60,10 +60,11 @@ static int vfio_pci_rom_copy(struct vfio_pci_device *vpd, void *buf, u64 off, si
 		n = vfio_pci_bar_read_one(vpd->rom.image + off + done, buf + done, off + done,
 					  len - done, 4);
 		if (!memchr_inv(buf + done, 0xff, n) && vfio_pci_rom_is_bar(vpd->pdev) &&
-		    !pci_device_is_present(vpd->pdev))
+		    !vfio_pci_answers(vpd->pdev))
 			return -EIO;
 	}
-	return 0;
+	/* On some platforms what nobody answers is not all ones. */
+	return vfio_pci_rom_is_bar(vpd->pdev) && !vfio_pci_answers(vpd->pdev) ? -EIO : 0;
 }
 
 /**
