@@ -260,7 +260,7 @@ void vfio_pci_sriov_block(struct vfio_pci_device *vpd)
 	lockdep_assert_held(&vpd->sriov.lock);
 	list_for_each_entry(vf, &vpd->sriov.vfs, sriov.vfs) {
 		vfio_pci_reset_prepare(vf->pdev);
-		if (vfio_pci_answers(vf->pdev))
+		if (vfio_pci_is_live(vf))
 			pci_save_state(vf->pdev);
 	}
 }
@@ -269,9 +269,7 @@ void vfio_pci_sriov_block(struct vfio_pci_device *vpd)
  * vfio_pci_sriov_unblock - undo vfio_pci_sriov_block()
  * @vpd: the device
  *
- * Users of VFs find the configuration, and the interrupts, that they had; and so does the host, of
- * those that have none: what it has turned on in them when they came to be, as ATS, it does not
- * turn on again, and a VF that is clean is not reset before its next session.
+ * Users of VFs find the configuration, and the interrupts, that they had.
  */
 void vfio_pci_sriov_unblock(struct vfio_pci_device *vpd)
 {
@@ -280,7 +278,8 @@ void vfio_pci_sriov_unblock(struct vfio_pci_device *vpd)
 	if (!vpd->pdev->is_physfn)
 		return;
 	list_for_each_entry(vf, &vpd->sriov.vfs, sriov.vfs) {
-		pci_restore_state(vf->pdev);
+		if (vfio_pci_is_live(vf))
+			pci_restore_state(vf->pdev);
 		vfio_pci_reset_done(vf->pdev);
 	}
 }

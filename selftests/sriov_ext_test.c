@@ -265,28 +265,6 @@ TEST_F(sriov, pf_reset)
 	}
 }
 
-/* Nobody's VF has what the host has set up in it, too: it is not set up again for the next user. */
-TEST_F(sriov, pf_reset_and_idle_vf)
-{
-	const char *bdf = self->v.bdf[0];
-	u8 line = 0x5a, is;
-	int way;
-
-	session_close(&self->v.vf[0]);
-	/* And clean: the reset is done when it sleeps. */
-	power_no_delay(bdf);
-	ASSERT_TRUE(power_sleeps(bdf));
-	ASSERT_EQ(0, sysfs_config_write(bdf, PCI_CACHE_LINE_SIZE, &line, 1));
-	for (way = 0; way < 3; way++) {
-		ASSERT_EQ(0, reset_pf(self, way))
-			TH_LOG("way %d", way);
-		ASSERT_EQ(1, sysfs_config(bdf, PCI_CACHE_LINE_SIZE, &is, 1));
-		EXPECT_EQ(line, is)
-			TH_LOG("way %d", way);
-	}
-	EXPECT_EQ(0, session_open_token(&self->v.vf[0], bdf, token));
-}
-
 /* It is not to be had while its PF has no VFs, for all that the hardware knows. */
 TEST_F(sriov, vf_does_not_answer)
 {
@@ -297,6 +275,9 @@ TEST_F(sriov, vf_does_not_answer)
 	ASSERT_LT(0, pos);
 	pos += PCI_SRIOV_CTRL;
 	session_close(&self->v.vf[0]);
+	/* It has been reset when it sleeps. */
+	power_no_delay(self->v.bdf[0]);
+	ASSERT_TRUE(power_sleeps(self->v.bdf[0]));
 	ASSERT_EQ(2, sysfs_config(self->v.pf_bdf, pos, &with, 2));
 	without = with & ~PCI_SRIOV_CTRL_VFE;
 	ASSERT_EQ(0, sysfs_config_write(self->v.pf_bdf, pos, &without, 2));
