@@ -321,22 +321,6 @@ TEST_F(fail_nth, access)
 	EACH_ALLOCATION(access_step(self->s.fd, self->index), );
 }
 
-/* In-tree, the ROM is looked into, and has no size if that fails. */
-TEST_F(fail_nth, rom_info)
-{
-	u64 start, size, flags;
-	struct vfio_region_info info;
-
-	OURS_ONLY();
-	ASSERT_EQ(0, sysfs_resource(self->s.bdf, 6, &start, &size, &flags));
-	if (!size)
-		SKIP(return, "no ROM");
-	EACH_ALLOCATION(region_info(self->s.fd, VFIO_PCI_ROM_REGION_INDEX, &info),
-			EXPECT_EQ(size, info.size));
-	/* It is not read, nor made ready to be. */
-	EXPECT_EQ(1, self->nth);
-}
-
 static int reset_step(int fd)
 {
 	int err = vfio_ioctl(fd, VFIO_DEVICE_RESET, NULL);
