@@ -175,6 +175,12 @@ static const struct vfio_feature vfio_pci_features[] = {
 		.each = sizeof(struct vfio_region_dma_range),
 		.get = VFIO_PCI_DMABUF ? vfio_pci_dmabuf_get : NULL,
 	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_WRITE_COMBINE,
+		.size = sizeof(struct vfio_device_feature_write_combine),
+		.has = vfio_pci_wc_has,
+		.set = vfio_pci_wc_set,
+	},
 };
 
 static const struct vfio_device_ops vfio_pci_device_ops = {

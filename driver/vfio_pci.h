@@ -103,6 +103,21 @@ struct vfio_pci_extra {
 	void (*release)(void *data);
 };
 
+/* The most parts of BARs that can be write-combined. Drivers have one, or one for a few queues. */
+#define VFIO_PCI_MAX_WC	16
+
+/**
+ * struct vfio_pci_wc - a part of a BAR that is write-combined
+ * @bar: the BAR
+ * @first: its first page
+ * @end: the one behind its last page
+ */
+struct vfio_pci_wc {
+	unsigned int bar;
+	u64 first;
+	u64 end;
+};
+
 /**
  * struct vfio_pci_sriov - what a physical function (PF) and its virtual functions (VF) share
  * @key: of @lock, for lockdep: PFs that are reset together have theirs held together
@@ -164,6 +179,18 @@ struct vfio_pci_mappings {
 	enum vfio_pci_decode decode;
 	struct srcu_struct srcu;
 	bool ones;
+};
+
+/**
+ * struct vfio_pci_write_combined - parts of BARs that are write-combined, see wc.c
+ * @bars: bit per BAR: parts of it are
+ * @nr: rows in @parts
+ * @parts: they come while nobody is inside the mappings' srcu, and go with the session
+ */
+struct vfio_pci_write_combined {
+	u8 bars;
+	unsigned int nr;
+	struct vfio_pci_wc parts[VFIO_PCI_MAX_WC];
 };
 
 /**
@@ -269,6 +296,7 @@ struct vfio_pci_recovery {
  * @session: whose it is, and what their going leaves to be done
  * @bars: BARs
  * @mappings: who may touch them
+ * @wc: parts of them that are write-combined
  * @rom: the ROM
  * @extras: regions that only this function has
  * @dmabufs: what the session has exported
@@ -292,6 +320,7 @@ struct vfio_pci_device {
 	struct vfio_pci_session session;
 	struct vfio_pci_bars bars;
 	struct vfio_pci_mappings mappings;
+	struct vfio_pci_write_combined wc;
 	struct vfio_pci_rom rom;
 	struct vfio_pci_extras extras;
 	struct vfio_pci_dmabufs dmabufs;
@@ -415,6 +444,7 @@ void vfio_pci_bars_open(struct vfio_pci_device *vpd);
 void vfio_pci_bars_close(struct vfio_pci_device *vpd);
 size_t vfio_pci_bar_read_one(void __iomem *at, void *buf, u64 off, size_t len, size_t widest);
 int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar);
+void vfio_pci_bar_forget(struct vfio_pci_device *vpd, unsigned int bar);
 void vfio_pci_bar_put(struct vfio_pci_device *vpd, unsigned int bar, u64 off, void *buf,
 		      size_t len);
 void vfio_pci_rom_close(struct vfio_pci_device *vpd);
@@ -436,6 +466,12 @@ void vfio_pci_decode_block(struct vfio_pci_device *vpd);
 void vfio_pci_decode_update(struct vfio_pci_device *vpd);
 u8 vfio_pci_decode_force(struct vfio_pci_device *vpd);
 void vfio_pci_decode_unforce(struct vfio_pci_device *vpd, u8 command);
+
+/* wc.c: parts of BARs that are write-combined */
+bool vfio_pci_wc_has(struct vfio_device *vdev);
+int vfio_pci_wc_pages(struct vfio_pci_device *vpd, unsigned int bar, u64 page, u64 nr);
+int vfio_pci_wc_set(struct vfio_cmd *cmd);
+void vfio_pci_wc_close(struct vfio_pci_device *vpd);
 
 /* dmabuf.c, which is not there when the kernel lacks what it needs */
 #define VFIO_PCI_DMABUF	(IS_ENABLED(CONFIG_DMA_SHARED_BUFFER) && IS_ENABLED(CONFIG_PCI_P2PDMA))
@@ -496,6 +532,7 @@ extern struct notifier_block vfio_pci_sriov_notifier;
 
 /* ioeventfd.c */
 int vfio_pci_set_ioeventfd(struct vfio_cmd *cmd);
+bool vfio_pci_ioeventfd_writes_to(struct vfio_pci_device *vpd, unsigned int bar);
 void vfio_pci_ioeventfds_close(struct vfio_pci_device *vpd);
 
 /* aer.c */

@@ -48,4 +48,34 @@ struct vfio_device_last_error {
  */
 #define VFIO_DEVICE_GET_LAST_ERROR	_IO(';', 255)
 
+/**
+ * struct vfio_device_feature_write_combine - data of
+ * VFIO_DEVICE_FEATURE_WRITE_COMBINE
+ * @index: in: VFIO_PCI_BAR0_REGION_INDEX to VFIO_PCI_BAR5_REGION_INDEX
+ * @flags: in: 0
+ * @offset: in: where in the BAR; a multiple of the page size
+ * @length: in: bytes; a multiple of the page size
+ *
+ * A SET has this part of a prefetchable BAR write-combined: the CPU may collect
+ * writes to it, and send them together and in another order, until a barrier of
+ * the CPU (sfence, dsb st). It holds for whoever maps it with this file, before
+ * or after, until the file is closed. What was mapped of the BARs goes once, as
+ * in a reset. A BAR that has such a part cannot be read or written by read() and
+ * write(), and no ioeventfd can write to it.
+ *
+ * Errors: EINVAL when it is not all inside of a prefetchable BAR that can be
+ * mapped, or the MSI-X table is there. EEXIST when a part of it is
+ * write-combined already. ENOSPC when there are 16 such parts. EBUSY when an
+ * ioeventfd writes to the BAR, or something else in the host has mapped it.
+ */
+struct vfio_device_feature_write_combine {
+	__u32	index;
+	__u32	flags;
+	__u64	offset;
+	__u64	length;
+};
+
+/* Counts down from the end, as upstream counts up: there are 16 bits of it. */
+#define VFIO_DEVICE_FEATURE_WRITE_COMBINE	0xffff
+
 #endif /* _UAPI_VFIO_EXT_H */

@@ -170,14 +170,29 @@ static bool vfio_pci_bar_register(struct vfio_pci_device *vpd, unsigned int bar,
  * @vpd: the device, open
  * @bar: a BAR that there is
  *
- * Return: 0: vfio_pci_bar_put() works until vfio_pci_bars_close(); -EBUSY if somebody else has
- * reserved it; -ENOMEM
+ * Context: the interrupt lock held, so that it does not become write-combined
+ * Return: 0: vfio_pci_bar_put() works until vfio_pci_bar_forget(); -EBUSY if somebody else has
+ * reserved it, or it is write-combined; -ENOMEM
  */
 int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar)
 {
-	if (!(vpd->bars.reserved & BIT(bar)))
+	lockdep_assert_held(&vpd->irq.lock);
+
+	if (!(vpd->bars.reserved & ~vpd->wc.bars & BIT(bar)))
 		return -EBUSY;
 	return vfio_pci_barmap(vpd, bar) ? 0 : -ENOMEM;
+}
+
+/**
+ * vfio_pci_bar_forget - have no mapping of the kernel's of a BAR
+ * @vpd: the device
+ * @bar: nobody uses it
+ */
+void vfio_pci_bar_forget(struct vfio_pci_device *vpd, unsigned int bar)
+{
+	if (vpd->bars.map[bar])
+		pci_iounmap(vpd->pdev, vpd->bars.map[bar]);
+	vpd->bars.map[bar] = NULL;
 }
 
 /**
@@ -197,37 +212,49 @@ void vfio_pci_bar_put(struct vfio_pci_device *vpd, unsigned int bar, u64 off, vo
 	vfio_pci_bar_move(vpd, bar, READ_ONCE(vpd->bars.map[bar]), &io, off, len, true);
 }
 
+/* Inside of what makes the BAR answer. What becomes write-combined does so with nobody inside. */
+static ssize_t vfio_pci_bar_rw_on(struct vfio_pci_device *vpd, unsigned int bar,
+				  const struct vfio_io *io, u64 off, size_t len, bool write)
+{
+	void __iomem *base;
+
+	if (unlikely(vpd->wc.bars & BIT(bar)))
+		return -EBUSY;
+	base = vfio_pci_barmap(vpd, bar);
+	if (!base)
+		return -ENOMEM;
+	if (pci_resource_flags(vpd->pdev, bar) & IORESOURCE_IO || len < io->len ||
+	    !vfio_pci_bar_register(vpd, bar, base + off, io, off, write))
+		vfio_pci_bar_move(vpd, bar, base, io, off, len, write);
+	return len;
+}
+
 static ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vpd, unsigned int bar,
 			       const struct vfio_io *io, u64 off, bool write)
 {
 	u64 size = pci_resource_len(vpd->pdev, bar);
-	void __iomem *base;
 	size_t len;
+	ssize_t ret;
 	int srcu;
 
 	if (off >= size)
 		return -EINVAL;
 	if (!(vpd->bars.reserved & BIT(bar)))
 		return -EBUSY;
-	base = vfio_pci_barmap(vpd, bar);
-	if (!base)
-		return -ENOMEM;
 	len = min_t(u64, io->len, size - off);
 
 	if (pci_resource_flags(vpd->pdev, bar) & IORESOURCE_MEM) {
 		if (!vfio_pci_decode_enter(vpd, &srcu))
 			return -EIO;
-		if (len < io->len || !vfio_pci_bar_register(vpd, bar, base + off, io, off, write))
-			vfio_pci_bar_move(vpd, bar, base, io, off, len, write);
+		ret = vfio_pci_bar_rw_on(vpd, bar, io, off, len, write);
 		vfio_pci_decode_exit(vpd, srcu);
-	} else {
-		/* Ports cannot be mapped, so they are rare enough for the lock. */
-		guard(vfio_pci_hw)(vpd);
-		if (vpd->power.suspended)
-			return -EIO;
-		vfio_pci_bar_move(vpd, bar, base, io, off, len, write);
+		return ret;
 	}
-	return len;
+	/* Ports cannot be mapped, so they are rare enough for the lock. */
+	guard(vfio_pci_hw)(vpd);
+	if (vpd->power.suspended)
+		return -EIO;
+	return vfio_pci_bar_rw_on(vpd, bar, io, off, len, write);
 }
 
 static ssize_t vfio_pci_bar_read(struct vfio_pci_device *vpd, unsigned int bar,
@@ -317,10 +344,9 @@ void vfio_pci_bars_close(struct vfio_pci_device *vpd)
 {
 	unsigned int bar;
 
+	vfio_pci_wc_close(vpd);
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
-		if (vpd->bars.map[bar])
-			pci_iounmap(vpd->pdev, vpd->bars.map[bar]);
-		vpd->bars.map[bar] = NULL;
+		vfio_pci_bar_forget(vpd, bar);
 		if (vpd->bars.pad[bar].parent)
 			release_resource(&vpd->bars.pad[bar]);
 	}

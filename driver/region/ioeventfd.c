@@ -156,6 +156,9 @@ static int vfio_pci_ioeventfd_add(struct vfio_pci_device *vpd, const struct vfio
 	if (vpd->ioeventfds.nr == VFIO_PCI_IOEVENTFDS)
 		return vfio_err(cmd->file, -ENOSPC, "there are %u ioeventfds already",
 				VFIO_PCI_IOEVENTFDS);
+	ret = vfio_pci_bar_prepare(vpd, io->bar);
+	if (ret)
+		return ret;
 	ret = vfio_pci_watch_start(&io->watch, fd);
 	if (ret)
 		return ret;
@@ -169,7 +172,8 @@ static int vfio_pci_ioeventfd_add(struct vfio_pci_device *vpd, const struct vfio
  * @cmd: struct vfio_device_ioeventfd, fetched as far as fd
  *
  * Return: 0; -EINVAL for a wrong place or width, or what is no eventfd; -EBADF; -EBUSY when the
- * BAR is not ours; -EEXIST; -ENODEV when there is none to remove; -ENOSPC; -ENOMEM
+ * BAR is not ours, or write-combined; -EEXIST; -ENODEV when there is none to remove; -ENOSPC;
+ * -ENOMEM
  */
 int vfio_pci_set_ioeventfd(struct vfio_cmd *cmd)
 {
@@ -191,9 +195,6 @@ int vfio_pci_set_ioeventfd(struct vfio_cmd *cmd)
 	bar = array_index_nospec(bar, PCI_STD_NUM_BARS);
 	if (arg->fd < 0)
 		return vfio_pci_ioeventfd_remove(vpd, cmd, bar, pos, arg->data, width);
-	ret = vfio_pci_bar_prepare(vpd, bar);
-	if (ret)
-		return ret;
 
 	io = kzalloc_obj(*io, GFP_KERNEL_ACCOUNT);
 	if (!io)
@@ -210,6 +211,26 @@ int vfio_pci_set_ioeventfd(struct vfio_cmd *cmd)
 	if (ret)
 		kfree(io);
 	return ret;
+}
+
+/**
+ * vfio_pci_ioeventfd_writes_to - is there an ioeventfd that writes to a BAR?
+ * @vpd: the device
+ * @bar: the BAR
+ *
+ * Context: interrupt lock held
+ */
+bool vfio_pci_ioeventfd_writes_to(struct vfio_pci_device *vpd, unsigned int bar)
+{
+	struct vfio_pci_ioeventfd *io;
+
+	lockdep_assert_held(&vpd->irq.lock);
+
+	list_for_each_entry(io, &vpd->ioeventfds.list, link) {
+		if (io->bar == bar)
+			return true;
+	}
+	return false;
 }
 
 /**

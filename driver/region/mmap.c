@@ -185,12 +185,14 @@ static u64 vfio_pci_bar_page(unsigned long pgoff)
 int vfio_pci_bar_mmap(struct vfio_pci_device *vpd, unsigned int bar, struct vm_area_struct *vma)
 {
 	u64 pages = PAGE_ALIGN(pci_resource_len(vpd->pdev, bar)) >> PAGE_SHIFT;
+	u64 page = vfio_pci_bar_page(vma->vm_pgoff);
 
-	if (!(vpd->bars.mmap & BIT(bar)) ||
-	    vfio_pci_bar_page(vma->vm_pgoff) + vma_pages(vma) > pages)
+	if (!(vpd->bars.mmap & BIT(bar)) || page + vma_pages(vma) > pages)
 		return -EINVAL;
 
 	vma->vm_page_prot = pgprot_decrypted(pgprot_noncached(vma->vm_page_prot));
+	if (vfio_pci_wc_pages(vpd, bar, page, vma_pages(vma)) > 0)
+		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 	/*
 	 * VM_ALLOW_ANY_UNCACHED: an arm64 guest may map it write-combined. No PCI device that is
 	 * safe to assign can be made to fault the host by that.
@@ -199,11 +201,23 @@ int vfio_pci_bar_mmap(struct vfio_pci_device *vpd, unsigned int bar, struct vm_a
 	return 0;
 }
 
-static vm_fault_t vfio_pci_insert_pfn(struct vm_fault *vmf, unsigned long pfn, unsigned int order)
+/*
+ * It is the page's memory type that counts, and not its VMA's, which may have been made before. But
+ * a large page can have no other than its VMA's.
+ */
+static vm_fault_t vfio_pci_insert_pfn(struct vm_fault *vmf, unsigned long pfn, unsigned int order,
+				      int wc)
 {
+	pgprot_t prot = vmf->vma->vm_page_prot;
+
+	if (wc)
+		prot = pgprot_writecombine(prot);
+	if (order && (wc < 0 || pgprot_val(prot) != pgprot_val(vmf->vma->vm_page_prot)))
+		return VM_FAULT_FALLBACK;
+
 	switch (order) {
 	case 0:
-		return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+		return vmf_insert_pfn_prot(vmf->vma, vmf->address, pfn, prot);
 #ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
 	case PMD_ORDER:
 		return vmf_insert_pfn_pmd(vmf, pfn, false);
@@ -256,14 +270,14 @@ vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsign
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned int bar = vma->vm_pgoff >> (VFIO_REGION_SHIFT - PAGE_SHIFT);
 	unsigned long addr = ALIGN_DOWN(vmf->address, PAGE_SIZE << order);
+	u64 page = vfio_pci_bar_page(linear_page_index(vma, addr));
 	unsigned long pfn;
 	vm_fault_t ret;
-	int srcu;
+	int srcu, wc;
 
 	if (addr < vma->vm_start || vma->vm_end - addr < PAGE_SIZE << order)
 		return VM_FAULT_FALLBACK;
-	pfn = (pci_resource_start(vpd->pdev, bar) >> PAGE_SHIFT) +
-	      vfio_pci_bar_page(linear_page_index(vma, addr));
+	pfn = (pci_resource_start(vpd->pdev, bar) >> PAGE_SHIFT) + page;
 	if (!IS_ALIGNED(pfn, 1UL << order))
 		return VM_FAULT_FALLBACK;
 
@@ -276,7 +290,8 @@ vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsign
 		ret = VM_FAULT_RETRY;
 		break;
 	case VFIO_PCI_DECODE_ON:
-		ret = vfio_pci_insert_pfn(vmf, pfn, order);
+		wc = vfio_pci_wc_pages(vpd, bar, page, 1UL << order);
+		ret = vfio_pci_insert_pfn(vmf, pfn, order, wc);
 		break;
 	}
 	srcu_read_unlock(&vpd->mappings.srcu, srcu);
