@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/harness.h"
+#include "lib/module.h"
 #include "lib/vga.h"
 
 #define ROM VFIO_PCI_ROM_REGION_INDEX
@@ -298,6 +299,63 @@ TEST(disabled)
 	EXPECT_EQ(-EINVAL, region_pwrite(s.fd, VGA, VGA_MEM, &val, 4));
 	session_close(&s);
 	ASSERT_EQ(0, system("rmmod vfio_pci && modprobe vfio-pci"));
+}
+
+/* What the firmware leaves to the host as its screen, in a BAR of a display. */
+FIXTURE(frame_buffer)
+{
+	char bdf[BDF_LEN];
+};
+
+FIXTURE_VARIANT(frame_buffer)
+{
+	enum vga_kind kind;
+};
+
+FIXTURE_VARIANT_ADD(frame_buffer, vga) { .kind = VGA_OTHER };
+FIXTURE_VARIANT_ADD(frame_buffer, without_vga) { .kind = VGA_NONE };
+
+FIXTURE_SETUP(frame_buffer)
+{
+	char args[64];
+	int err;
+
+	if (vga_find(variant->kind, self->bdf))
+		SKIP(return, "no such display in this machine");
+	/* The in-tree driver leaves it there, and the BAR is busy, if the display is not VGA. */
+	if (variant->kind == VGA_NONE)
+		OURS_ONLY();
+	sysfs_unbind(self->bdf);
+	snprintf(args, sizeof(args), "device=%s", self->bdf);
+	err = module_load("frame-buffer", args);
+	if (err == -ENOENT || err == -ENOEXEC)
+		SKIP(return, "frame-buffer.ko has not been built for this kernel");
+	ASSERT_EQ(0, err);
+}
+
+FIXTURE_TEARDOWN(frame_buffer)
+{
+	module_unload("frame-buffer");
+}
+
+/* It goes when the display does, and leaves nothing behind in the BAR. */
+TEST_F(frame_buffer, goes)
+{
+	char of_host[64];
+	struct session s;
+	void *bar;
+	u32 val;
+
+	ASSERT_LT(0, sysfs_read(of_host, sizeof(of_host), "/proc/fb"));
+	EXPECT_NE(NULL, strstr(of_host, "simple"));
+	ASSERT_EQ(0, session_open(&s, self->bdf));
+	EXPECT_EQ(0, sysfs_read(of_host, sizeof(of_host), "/proc/fb"));
+	bar = bar_map(s.fd, 0, 0, 0x1000);
+	ASSERT_NE(NULL, bar);
+	EXPECT_EQ(0, mmio_poke32(bar, 0x12345678));
+	EXPECT_EQ(0, mmio_peek32(bar, &val));
+	EXPECT_EQ(0x12345678, val);
+	session_close(&s);
 }
 
 TEST_HARNESS_MAIN
