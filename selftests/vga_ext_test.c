@@ -5,7 +5,7 @@
 #include "lib/harness.h"
 #include "lib/vga.h"
 
-#define ROUNDS 1000
+#define ROUNDS 300
 
 struct user {
 	struct session s;
