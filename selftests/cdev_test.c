@@ -23,7 +23,9 @@
 #include "lib/harness.h"
 #include "lib/iommufd.h"
 #include "lib/irq.h"
+#include "lib/module.h"
 #include "lib/region.h"
+#include "../uapi/vfio_ext.h"
 
 /* VFIO_GET_API_VERSION ... VFIO_GROUP_GET_DEVICE_FD: our header does not have them. */
 #define LEGACY_IOCTL(n) _IO(';', 100 + (n))
@@ -302,6 +304,33 @@ TEST_F(cdev, answer_lost)
 	EXPECT_EQ(0, vfio_bind(self->fd, self->iommufd, NULL));
 	EXPECT_LE(0, config_read(self->fd, 0, 4));
 	close(uffd);
+}
+
+/* What the firmware wants mapped at all times, as by an RMRR, keeps a device from users. */
+TEST(firmware_maps)
+{
+	struct vfio_device_last_error last = { .argsz = sizeof(last) };
+	int iommufd = iommufd_open(), fd, err;
+	const char *bdf;
+	char args[64];
+
+	SETUP_DEVICE(&bdf, DEV_EDU);
+	fd = vfio_cdev_open(bdf);
+	ASSERT_LE(0, fd);
+	snprintf(args, sizeof(args), "device=%s firmware_maps=1", bdf);
+	err = module_load("odd-function", args);
+	if (err)
+		SKIP(return, "odd-function.ko: %s", strerror(-err));
+	EXPECT_EQ(-EINVAL, vfio_bind(fd, iommufd, NULL));
+	if (driver_is_ours()) {
+		EXPECT_EQ(0, vfio_ioctl(fd, VFIO_DEVICE_GET_LAST_ERROR, &last));
+		EXPECT_NE(NULL, strstr((char *)last.text, "reserved_regions"))
+			TH_LOG("%s", last.text);
+	}
+	ASSERT_EQ(0, module_unload("odd-function"));
+	EXPECT_EQ(0, vfio_bind(fd, iommufd, NULL));
+	close(fd);
+	close(iommufd);
 }
 
 TEST_F(cdev, bind_smallest)

@@ -3,6 +3,7 @@
  * Make a function behave as few do, or do not do in the right moment, for as long as the module is
  * loaded.
  */
+#include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 
@@ -25,6 +26,10 @@ MODULE_PARM_DESC(intx_stops_msi, "its Interrupt Disable is known to stop MSI as 
 static uint vf_bus;
 module_param(vf_bus, uint, 0);
 MODULE_PARM_DESC(vf_bus, "it is a VF, and on the bus of this number, which is not its PF's");
+
+static bool firmware_maps;
+module_param(firmware_maps, bool, 0);
+MODULE_PARM_DESC(firmware_maps, "firmware wants memory mapped for it at all times, as by an RMRR");
 
 static struct pci_dev *pdev;
 static struct pci_ops *old_ops;
@@ -79,6 +84,43 @@ static int add_bus(void)
 	return 0;
 }
 
+/* Its IOMMU, as it is, and as it is for this function alone. What else is in there stays unused. */
+static struct iommu_device *old_iommu, iommu;
+static struct iommu_ops iommu_ops;
+
+static void get_resv_regions(struct device *dev, struct list_head *head)
+{
+	struct iommu_resv_region *region;
+
+	old_iommu->ops->get_resv_regions(dev, head);
+	region = iommu_alloc_resv_region(0x100000, PAGE_SIZE, IOMMU_READ | IOMMU_WRITE,
+					 IOMMU_RESV_DIRECT, GFP_KERNEL);
+	if (region)
+		list_add_tail(&region->list, head);
+}
+
+static int add_firmwares_map(void)
+{
+	struct dev_iommu *param = pdev->dev.iommu;
+
+	if (!param)
+		return -ENODEV;
+	old_iommu = param->iommu_dev;
+	iommu = *old_iommu;
+	iommu_ops = *old_iommu->ops;
+	iommu_ops.get_resv_regions = get_resv_regions;
+	iommu.ops = &iommu_ops;
+	param->iommu_dev = &iommu;
+	param->require_direct = 1;
+	return 0;
+}
+
+static void remove_firmwares_map(void)
+{
+	pdev->dev.iommu->require_direct = 0;
+	pdev->dev.iommu->iommu_dev = old_iommu;
+}
+
 static int __init odd_function_init(void)
 {
 	unsigned int domain, nr, slot, fn;
@@ -89,12 +131,10 @@ static int __init odd_function_init(void)
 	pdev = pci_get_domain_bus_and_slot(domain, nr, PCI_DEVFN(slot, fn));
 	if (!pdev)
 		return -ENODEV;
-	if (vf_bus) {
-		ret = add_bus();
-		if (ret) {
-			pci_dev_put(pdev);
-			return ret;
-		}
+	ret = firmware_maps ? add_firmwares_map() : vf_bus ? add_bus() : 0;
+	if (ret) {
+		pci_dev_put(pdev);
+		return ret;
 	}
 	old_ops = pci_bus_set_ops(pdev->bus, &mute_ops);
 	if (blocked)
@@ -112,6 +152,8 @@ static void __exit odd_function_exit(void)
 	if (blocked)
 		pci_cfg_access_unlock(pdev);
 	pci_bus_set_ops(pdev->bus, old_ops);
+	if (firmware_maps)
+		remove_firmwares_map();
 	if (vf_bus) {
 		move_to(old_bus);
 		pci_remove_bus(bus);
