@@ -291,14 +291,14 @@ static int look_through(struct mapping *m)
 {
 	static const char *const files[] = { "smaps", "numa_maps", "pagemap" };
 	static char buf[1 << 16];
-	unsigned char *there = malloc(m->size / PAGE);
+	/* Not allocated: where a large one would be put, somebody else may look for the BAR. */
+	static unsigned char there[GIGA / PAGE];
 	char path[32];
 	size_t i;
 	int fd;
 
 	mincore(m->home + m->off, m->size, there);
 	msync(m->home + m->off, m->size, MS_SYNC | MS_INVALIDATE);
-	free(there);
 	sysfs_write("1", "/proc/self/clear_refs");
 	for (i = 0; i < LIB_ARRAY_SIZE(files); i++) {
 		snprintf(path, sizeof(path), "/proc/self/%s", files[i]);
@@ -548,6 +548,92 @@ TEST_F(mapping, taken_away)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 	session_close(&next);
+}
+
+/* Threads that touch it, and one that turns memory decode off and on, during all of this */
+struct crowd {
+	struct mapping m;
+	bool stop;
+	int reached;
+};
+
+static bool crowd_goes_on(struct crowd *c)
+{
+	return !__atomic_load_n(&c->stop, __ATOMIC_RELAXED);
+}
+
+static void *crowd_touches(void *arg)
+{
+	struct crowd *c = arg;
+	u32 val;
+	int i;
+
+	while (crowd_goes_on(c)) {
+		for (i = 0; i < MARKS; i++) {
+			size_t off = mark(&c->m, i);
+
+			if (!mmio_peek32(c->m.home + off, &val) && val != marked(off))
+				__atomic_add_fetch(&c->reached, 1, __ATOMIC_RELAXED);
+			mmio_peek32(c->m.away + off, &val);
+		}
+	}
+	return NULL;
+}
+
+static void *crowd_decodes(void *arg)
+{
+	struct crowd *c = arg;
+	u32 val;
+	int i;
+
+	while (crowd_goes_on(c)) {
+		decode(&c->m, false);
+		for (i = 0; i < MARKS; i++)
+			if (!mmio_peek32(c->m.home + mark(&c->m, i), &val) ||
+			    !mmio_peek32(c->m.away + mark(&c->m, i), &val)) {
+				printf("# reached mark %d, %#x\n", i, val);
+				__atomic_add_fetch(&c->reached, 1, __ATOMIC_RELAXED);
+			}
+		decode(&c->m, true);
+	}
+	return NULL;
+}
+
+TEST_F(mapping, all_at_once)
+{
+	void *(*const fn[])(void *) = { crowd_touches, crowd_touches, crowd_decodes };
+	struct crowd c = { .m = self->m };
+	struct mapping *m = &self->m;
+	pthread_t thread[3];
+	int i, op, status;
+	pid_t pid;
+
+	MAP_ANEW();
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, fn[i], &c));
+	for (op = 0; op < (int)LIB_ARRAY_SIZE(ops); op++) {
+		/* What that looks at, another one may be turning off. */
+		if (ops[op].fn == not_for_children)
+			continue;
+		for (i = 0; i < PARTS; i++) {
+			ASSERT_EQ(m->home, mmap(m->home, m->len, PROT_READ | PROT_WRITE,
+						MAP_SHARED | MAP_FIXED, m->fd, region_offset(2)));
+			choose_part(m, i);
+			pid = fork();
+			ASSERT_LE(0, pid);
+			if (!pid) {
+				ops[op].fn(m);
+				_exit(0);
+			}
+			EXPECT_EQ(ops[op].result, ops[op].fn(m));
+			ASSERT_EQ(pid, waitpid(pid, &status, 0));
+			EXPECT_EQ(0, status);
+		}
+	}
+	__atomic_store_n(&c.stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	EXPECT_EQ(0, c.reached);
 }
 
 static bool soft_dirty_is_tracked(void)
