@@ -7,7 +7,6 @@
 #include <linux/iommu.h>
 #include <linux/pm_runtime.h>
 
-#include "trace.h"
 #include "vfio_pci.h"
 
 /* The PCI core has the function locked for as long as it probes, removes or resets it. */
@@ -307,13 +306,10 @@ static void vfio_pci_wait_unclaimed(struct vfio_pci_device *vpd)
  */
 void vfio_pci_session_exit(struct vfio_pci_device *vpd)
 {
-	int ret = -ENODEV;
+	int ret;
 
 	if (vpd->session.hw != VFIO_PCI_CLEAN) {
-		/* If it has been pulled out, something else may be in its slot. */
-		if (vfio_pci_answers(vpd->pdev))
-			ret = pci_reset_function_locked(vpd->pdev);
-		trace_vfio_pci_reset(vpd->pdev, "driver", ret);
+		ret = vfio_pci_reset_removed(vpd);
 		scoped_guard(mutex, &vpd->hw_lock)
 			vfio_pci_session_over(vpd, !ret);
 	}

@@ -482,6 +482,7 @@ int vfio_pci_dma_buf_iommufd_map(struct dma_buf_attachment *attach, struct phys_
 
 /* reset.c */
 int vfio_pci_reset(struct vfio_pci_device *vpd);
+int vfio_pci_reset_removed(struct vfio_pci_device *vpd);
 int vfio_pci_reset_ioctl(struct vfio_cmd *cmd);
 void vfio_pci_reset_begin(struct vfio_pci_device *vpd);
 void vfio_pci_reset_end(struct vfio_pci_device *vpd);

@@ -44,6 +44,55 @@ void vfio_pci_reset_end(struct vfio_pci_device *vpd)
 	vfio_pci_decode_update(vpd);
 }
 
+/*
+ * The bridge above, if a reset may be one of the bus below it: that is for a function alone
+ * there. pci_reset_function() locks it, but nothing that drivers can call instead does (Linux
+ * 7.3), and the PCI core warns of a bus reset without that lock.
+ */
+static struct pci_dev *vfio_pci_bridge_to_reset(struct pci_dev *pdev)
+{
+	if (pdev->is_virtfn || !list_is_singular(&pdev->bus->devices))
+		return NULL;
+	return pdev->bus->self;
+}
+
+static int vfio_pci_try_reset(struct pci_dev *pdev)
+{
+	struct pci_dev *bridge = vfio_pci_bridge_to_reset(pdev);
+	int ret;
+
+	if (bridge && !pci_dev_trylock(bridge))
+		return -EAGAIN;
+	ret = pci_try_reset_function(pdev);
+	if (bridge)
+		pci_dev_unlock(bridge);
+	return ret;
+}
+
+/**
+ * vfio_pci_reset_removed - reset a function that is being removed
+ * @vpd: the device, not registered
+ *
+ * Context: device lock held, takes hw_lock
+ * Return: 0; -ENODEV when it does not answer; -ENOTTY when it has no reset
+ */
+int vfio_pci_reset_removed(struct vfio_pci_device *vpd)
+{
+	struct pci_dev *pdev = vpd->pdev, *bridge = vfio_pci_bridge_to_reset(pdev);
+	int ret = -ENODEV;
+
+	/* Its lock is outside of the function's, so it is not waited for. */
+	if (bridge && !pci_dev_trylock(bridge))
+		bridge = NULL;
+	/* If it has been pulled out, something else may be in its slot. */
+	if (vfio_pci_answers(pdev))
+		ret = pci_reset_function_locked(pdev);
+	if (bridge)
+		pci_dev_unlock(bridge);
+	trace_vfio_pci_reset(pdev, "driver", ret);
+	return ret;
+}
+
 /**
  * vfio_pci_reset - reset the function, for its user or between users
  * @vpd: the device
@@ -66,7 +115,7 @@ int vfio_pci_reset(struct vfio_pci_device *vpd)
 		return -ENODEV;
 	vfio_pci_reset_begin(vpd);
 	mutex_lock(&vpd->sriov.lock);
-	ret = pci_try_reset_function(vpd->pdev);
+	ret = vfio_pci_try_reset(vpd->pdev);
 	mutex_unlock(&vpd->sriov.lock);
 	vfio_pci_reset_end(vpd);
 	/* Otherwise it is for later. */
