@@ -665,6 +665,17 @@ static bool vfio_fault_lets_go(struct vfio_file *file, const struct vm_fault *vm
 }
 
 /*
+ * A program's own access can wait, and so can what looks the page up for it, as KVM does. The
+ * kernel, which copies to or from a BAR, may do so with locks that the device's reset takes.
+ */
+static bool vfio_fault_may_wait(const struct vm_fault *vmf)
+{
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
+		return false;
+	return vmf->flags & FAULT_FLAG_USER || !(vmf->flags & FAULT_FLAG_INTERRUPTIBLE);
+}
+
+/*
  * Locks that the kernel has around mmap_lock are inside of the device's (in an SMMU's driver, in
  * iommufd), so a fault does not wait for the device with it.
  */
@@ -681,7 +692,7 @@ static vm_fault_t vfio_huge_fault(struct vm_fault *vmf, unsigned int order)
 	ret = inside ? file->vdev->ops->fault(file->vdev, vmf, order) :
 		       vfio_device_fault_off(vmf, order);
 	if (unlikely(ret == VM_FAULT_RETRY)) {
-		if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
+		if (!vfio_fault_may_wait(vmf)) {
 			ret = VM_FAULT_SIGBUS;
 		} else if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT)) {
 			/* The VMA may go now, and with it its file. */
