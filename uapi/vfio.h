@@ -4,11 +4,11 @@
  *
  * Numbers, names and layouts are the kernel's, so a program that was built
  * with <linux/vfio.h> runs unchanged; selftests/uapi-abi proves that nothing
- * in here differs from it. What only a group, a container, another bus or a
- * mediated device can answer is left out.
+ * in here differs from it. Everything that only a group, a container, another
+ * bus or a mediated device can answer is left out.
  *
  * The guard is deliberately that of <uapi/linux/vfio.h>: both files declare
- * the same names, and whichever comes first in a translation unit serves it.
+ * the same names, and a translation unit uses whichever it includes first.
  */
 #ifndef _UAPIVFIO_H
 #define _UAPIVFIO_H
@@ -25,10 +25,10 @@
 /**
  * DOC: Conventions
  *
- * An ioctl number carries no size. The argument tells its own: @argsz is the
- * first word of every structure, set by the caller to the bytes it provides.
- * A structure may grow at its end; a caller that knows less passes a smaller
- * @argsz, and the driver touches nothing behind it.
+ * An ioctl number does not encode the size of its argument. Instead, @argsz is
+ * the first word of every structure, and the caller sets it to the number of
+ * bytes that it provides. A structure may grow at its end; a caller that knows
+ * less of it passes a smaller @argsz, and the driver accesses nothing beyond.
  *
  * Every ioctl returns 0, or -1 with errno. These mean the same everywhere and
  * are not repeated below:
@@ -38,11 +38,11 @@
  *   the file is not bound to an iommufd yet.
  * * ENODEV: the device was taken away (unbound, unplugged). The file is dead.
  * * ENOMEM: the kernel is out of memory.
- * * ENOTTY: the ioctl or feature does not exist here. All requests of groups
- *   and containers end here.
+ * * ENOTTY: the ioctl or feature does not exist here. This includes all
+ *   requests of groups and containers.
  *
- * Fields called reserved or pad are zero when written by the driver and are
- * ignored when read by it, unless their description says otherwise.
+ * The driver writes fields called reserved or pad as zero and ignores them when
+ * it reads them, unless their description says otherwise.
  */
 
 /* All request numbers are _IO(VFIO_TYPE, VFIO_BASE + n). */
@@ -50,15 +50,16 @@
 #define VFIO_BASE	100
 
 /**
- * struct vfio_info_cap_header - what every entry of a capability chain begins with
+ * struct vfio_info_cap_header - header of every entry of a capability chain
  * @id: which capability; the numbers belong to the ioctl that returns it
- * @version: layout of what follows, counted for each @id by itself
+ * @version: version of the layout of what follows, counted for each @id
+ *	separately
  * @next: bytes from the start of the ioctl's structure to the next entry, 0
  *	at the end of the chain
  *
  * Info ioctls append such a chain to their structure and set its CAPS flag.
- * When the caller's buffer cannot hold it, the call succeeds all the same: the
- * flag is set, cap_offset is 0, and argsz holds the size to come back with.
+ * When the caller's buffer cannot hold the chain, the call still succeeds: the
+ * flag is set, cap_offset is 0, and argsz is the size that is needed.
  */
 struct vfio_info_cap_header {
 	__u16	id;
@@ -70,7 +71,7 @@ struct vfio_info_cap_header {
 
 /**
  * struct vfio_device_bind_iommufd - argument of VFIO_DEVICE_BIND_IOMMUFD
- * @argsz: in: size of this structure; @token_uuid_ptr may be left off
+ * @argsz: in: size of this structure; @token_uuid_ptr may be left out
  * @flags: in: 0 or VFIO_DEVICE_BIND_FLAG_TOKEN
  * @iommufd: in: file descriptor of an open /dev/iommu
  * @out_devid: out: the device's object id in that iommufd
@@ -78,21 +79,22 @@ struct vfio_info_cap_header {
  *	VFIO_DEVICE_BIND_FLAG_TOKEN is set
  *
  * Makes the file the owner of the device, and opens the device: it is powered
- * up and reset. Nothing else works before. Closing the file undoes it, there
- * is no other way.
+ * up and reset. Nothing else works before this. Only closing the file undoes
+ * it.
  *
- * The token is the secret that a PF's user shares with those of its VFs, see
- * VFIO_DEVICE_FEATURE_PCI_VF_TOKEN. A device that needs none refuses one.
+ * The token is a secret that the user of a PF shares with the users of its VFs,
+ * see VFIO_DEVICE_FEATURE_PCI_VF_TOKEN. A device that needs no token refuses
+ * one.
  *
  * Errors:
  *
  * * EINVAL: this or another file is bound to the device already; @iommufd is
- *   negative; a token was given, and the device has none to compare with.
+ *   negative; a token was given, and the device has none to compare it with.
  * * EACCES: the token is missing or wrong.
- * * EBADF, EBADFD: @iommufd is not open, or no iommufd.
- * * EBUSY: a kernel driver owns a device of the same IOMMU group, or one of them
- *   is being reset.
- * * E2BIG: bytes behind this structure, within @argsz, are not zero.
+ * * EBADF, EBADFD: @iommufd is not open, or is not an iommufd.
+ * * EBUSY: a kernel driver owns a device of the same IOMMU group, or a device
+ *   of that group is being reset.
+ * * E2BIG: bytes beyond this structure, within @argsz, are not zero.
  * * EPERM: another iommufd owns a device of the same IOMMU group, or the IOMMU
  *   cannot isolate the device's interrupts.
  */
@@ -109,24 +111,24 @@ struct vfio_device_bind_iommufd {
 
 /**
  * struct vfio_device_attach_iommufd_pt - argument of VFIO_DEVICE_ATTACH_IOMMUFD_PT
- * @argsz: in: size of this structure; @pasid may be left off
+ * @argsz: in: size of this structure; @pasid may be left out
  * @flags: in: 0 or VFIO_DEVICE_ATTACH_PASID
- * @pt_id: in: object id of an IOAS or of a page table (HWPT) of the iommufd the
- *	device is bound to. out: the same id, or for an IOAS that of the page
- *	table which was picked or made for it
- * @pasid: in: the PASID to attach in place of the whole device; read only when
+ * @pt_id: in: object id of an IOAS or of a page table (HWPT) in the iommufd
+ *	that the device is bound to. out: the same id, or for an IOAS the id of
+ *	the page table that was picked or made for it
+ * @pasid: in: the PASID to attach instead of the whole device; read only when
  *	VFIO_DEVICE_ATTACH_PASID is set
  *
- * From here on the device's DMA goes through that page table. When one is
- * attached already, the new one takes its place with no moment in between in
- * which DMA would fail (as far as the IOMMU can do so).
+ * From here on, the device's DMA goes through that page table. If another one
+ * is attached already, the new one replaces it atomically: DMA does not fail in
+ * between (as far as the IOMMU can do so).
  *
  * Errors:
  *
- * * ENOENT: @pt_id names nothing.
- * * EINVAL: @pt_id names something else, or a page table which the device's
- *   IOMMU cannot use; or @pasid is 0, or more than the device has.
- * * EBUSY: the device, or one of its IOMMU group, is being reset.
+ * * ENOENT: there is no object @pt_id.
+ * * EINVAL: @pt_id is an object of another kind, or a page table that the
+ *   device's IOMMU cannot use; or @pasid is 0, or more than the device has.
+ * * EBUSY: the device, or another one of its IOMMU group, is being reset.
  * * EOPNOTSUPP: the IOMMU does not support PASIDs.
  */
 struct vfio_device_attach_iommufd_pt {
@@ -141,13 +143,13 @@ struct vfio_device_attach_iommufd_pt {
 
 /**
  * struct vfio_device_detach_iommufd_pt - argument of VFIO_DEVICE_DETACH_IOMMUFD_PT
- * @argsz: in: size of this structure; @pasid may be left off
+ * @argsz: in: size of this structure; @pasid may be left out
  * @flags: in: 0 or VFIO_DEVICE_DETACH_PASID
- * @pasid: in: the PASID to detach in place of the whole device; read only when
+ * @pasid: in: the PASID to detach instead of the whole device; read only when
  *	VFIO_DEVICE_DETACH_PASID is set
  *
- * The DMA of the device or PASID is blocked afterwards. Detaching what is not
- * attached succeeds.
+ * The DMA of the device or PASID is blocked afterwards. Detaching succeeds even
+ * if nothing is attached.
  */
 struct vfio_device_detach_iommufd_pt {
 	__u32	argsz;
@@ -164,12 +166,12 @@ struct vfio_device_detach_iommufd_pt {
  * struct vfio_device_info - argument of VFIO_DEVICE_GET_INFO
  * @argsz: in: size of the buffer. out: the size that a call with all
  *	capabilities needs
- * @flags: out: VFIO_DEVICE_FLAGS_*. PCI is always set; RESET when
- *	VFIO_DEVICE_RESET can work; CAPS when there is a capability chain
+ * @flags: out: VFIO_DEVICE_FLAGS_*. PCI is always set; RESET if
+ *	VFIO_DEVICE_RESET can work; CAPS if there is a capability chain
  * @num_regions: out: regions have the indices 0 to @num_regions - 1
  * @num_irqs: out: interrupts have the indices 0 to @num_irqs - 1
- * @cap_offset: out: bytes from the start of this structure to the chain, 0 for
- *	none or no room
+ * @cap_offset: out: bytes from the start of this structure to the chain; 0 if
+ *	there is no chain or no room for it
  * @pad: out: 0
  *
  * An @argsz that ends before @cap_offset is allowed.
@@ -198,7 +200,7 @@ struct vfio_device_info {
  *	(PCIe r6.2 7.5.3.15)
  * @reserved: 0
  *
- * Not there when no width works.
+ * Absent if no width works.
  */
 struct vfio_device_info_cap_pci_atomic_comp {
 	struct vfio_info_cap_header header;
@@ -214,15 +216,15 @@ struct vfio_device_info_cap_pci_atomic_comp {
 /**
  * DOC: Region indices
  *
- * A region that the device lacks answers with size 0. The upper half of a
- * 64-bit BAR is such a region.
+ * A region that the device lacks has size 0. The upper half of a 64-bit BAR is
+ * such a region.
  *
  * The VGA region is laid out by the legacy addresses themselves: the byte at
  * I/O port 0x3c0 is at 0x3c0 in it, the frame buffer at 0xa0000. It covers the
  * ports 0x3b0 to 0x3bb and 0x3c0 to 0x3df, and memory 0xa0000 to 0xbffff.
  *
- * Indices from VFIO_PCI_NUM_REGIONS up belong to the single device, and say
- * what they are by &struct vfio_region_info_cap_type.
+ * Indices from VFIO_PCI_NUM_REGIONS on are device specific, and are identified
+ * by &struct vfio_region_info_cap_type.
  */
 enum {
 	VFIO_PCI_BAR0_REGION_INDEX	= 0,
@@ -241,17 +243,17 @@ enum {
  * struct vfio_region_info - argument of VFIO_DEVICE_GET_REGION_INFO
  * @argsz: in: size of the buffer. out: the size that a call with all
  *	capabilities needs
- * @flags: out: VFIO_REGION_INFO_FLAG_*: what pread(), pwrite() and mmap() may do
- *	with the region, and whether there is a capability chain
+ * @flags: out: VFIO_REGION_INFO_FLAG_*: which of pread(), pwrite() and mmap()
+ *	the region supports, and whether there is a capability chain
  * @index: in: which region
- * @cap_offset: out: bytes from the start of this structure to the chain, 0 for
- *	none or no room
- * @size: out: bytes; 0 means there is no such region
+ * @cap_offset: out: bytes from the start of this structure to the chain; 0 if
+ *	there is no chain or no room for it
+ * @size: out: bytes; 0 means that there is no such region
  * @offset: out: the file offset of the region's first byte, for pread(),
  *	pwrite() and mmap()
  *
- * Errors: EINVAL also when @index is not less than num_regions, or is the VGA
- * region of a device without one.
+ * Errors: EINVAL also if @index is not less than num_regions, or is the VGA
+ * region of a device that has none.
  */
 struct vfio_region_info {
 	__u32		argsz;
@@ -285,10 +287,10 @@ struct vfio_region_sparse_mmap_area {
  * @header: id VFIO_REGION_INFO_CAP_SPARSE_MMAP, version 1
  * @nr_areas: entries of @areas
  * @reserved: 0
- * @areas: the parts, in no promised order
+ * @areas: the parts, in no particular order
  *
- * A region with FLAG_MMAP and without this can be mapped as a whole. With it,
- * mapping anything else may be refused or may fault.
+ * A region that has FLAG_MMAP and lacks this capability can be mapped as a
+ * whole. With it, mapping anything but the parts may be refused or may fault.
  */
 struct vfio_region_info_cap_sparse_mmap {
 	struct vfio_info_cap_header header;
@@ -300,7 +302,7 @@ struct vfio_region_info_cap_sparse_mmap {
 #define VFIO_REGION_INFO_CAP_TYPE	2
 
 /**
- * struct vfio_region_info_cap_type - what a device specific region is
+ * struct vfio_region_info_cap_type - type of a device specific region
  * @header: id VFIO_REGION_INFO_CAP_TYPE, version 1
  * @type: who defines @subtype: VFIO_REGION_TYPE_PCI_VENDOR_TYPE with the PCI
  *	vendor id in the bits of VFIO_REGION_TYPE_PCI_VENDOR_MASK
@@ -323,8 +325,8 @@ struct vfio_region_info_cap_type {
 
 /*
  * A bare struct vfio_info_cap_header, version 1: the BAR that holds the MSI-X
- * table can be mapped with the table in it. Vectors are set up by
- * VFIO_DEVICE_SET_IRQS all the same, never by writing the table.
+ * table can be mapped including the table. Vectors are still set up with
+ * VFIO_DEVICE_SET_IRQS, never by writing the table.
  */
 #define VFIO_REGION_INFO_CAP_MSIX_MAPPABLE	3
 
@@ -333,10 +335,10 @@ struct vfio_region_info_cap_type {
 /**
  * DOC: Interrupt indices
  *
- * INTx, MSI and MSI-X are the device's own, and at most one of them is in use
- * at a time. ERR signals an uncorrected error of the device. REQ is the host asking the
- * user to close the device: who ignores it loses the device at the end of the
- * grace period.
+ * INTx, MSI and MSI-X are the device's own interrupts; at most one of them is
+ * in use at a time. ERR signals an uncorrected error of the device. With REQ,
+ * the host asks the user to close the device: a user who ignores it loses the
+ * device at the end of the grace period.
  */
 enum {
 	VFIO_PCI_INTX_IRQ_INDEX	= 0,
@@ -352,12 +354,13 @@ enum {
  * @argsz: in: size of this structure
  * @flags: out: VFIO_IRQ_INFO_*. EVENTFD: signals eventfds. MASKABLE: the mask
  *	and unmask actions work. AUTOMASKED: masks itself each time it fires,
- *	and fires again only when unmasked. NORESIZE: vectors cannot be added
- *	while the index is on, other than by turning it off first
+ *	and does not fire again until unmasked. NORESIZE: vectors cannot be
+ *	added while the index is enabled; it must be disabled first
  * @index: in: which interrupt
- * @count: out: vectors (subindices) of it; 0 means the device lacks it
+ * @count: out: number of its vectors (subindices); 0 means that the device
+ *	lacks it
  *
- * Errors: EINVAL also when @index is not less than num_irqs.
+ * Errors: EINVAL also if @index is not less than num_irqs.
  */
 struct vfio_irq_info {
 	__u32	argsz;
@@ -382,31 +385,31 @@ struct vfio_irq_info {
  * @data: in: @count elements: none (DATA_NONE), __u8 (DATA_BOOL) or __s32
  *	(DATA_EVENTFD)
  *
- * What the data types mean for each of the vectors:
+ * Meaning of the data types for each of the vectors:
  *
- * * DATA_NONE: do the action to it.
- * * DATA_BOOL: do the action to it if its element is not 0.
- * * DATA_EVENTFD: join the action with the eventfd of its element. TRIGGER: the
- *   eventfd is signalled when the interrupt fires. MASK, UNMASK: signalling the
- *   eventfd masks or unmasks the interrupt. -1 parts what was joined.
+ * * DATA_NONE: apply the action to it.
+ * * DATA_BOOL: apply the action to it if its element is not 0.
+ * * DATA_EVENTFD: connect the action to the eventfd in its element. TRIGGER:
+ *   the eventfd is signalled when the interrupt fires. MASK, UNMASK: signalling
+ *   the eventfd masks or unmasks the interrupt. -1 disconnects them.
  *
- * The first TRIGGER by eventfd turns the index on. ACTION_TRIGGER without an
- * eventfd, on an index that is on, signals the eventfds as though the device
- * had interrupted (loopback). DATA_NONE with ACTION_TRIGGER and @count 0 turns
- * the whole index off.
+ * The first TRIGGER by eventfd enables the index. ACTION_TRIGGER without an
+ * eventfd, on an index that is enabled, signals the eventfds as though the
+ * device had interrupted (loopback). DATA_NONE with ACTION_TRIGGER and @count 0
+ * disables the whole index.
  *
- * A return value above 0 is the number of vectors that the host has left, when
- * that is too few to turn MSI or MSI-X on.
+ * A return value above 0 means that the host has too few vectors left to enable
+ * MSI or MSI-X, and is their number.
  *
  * Errors:
  *
- * * EINVAL: vectors out of range; another index is on; mask or loopback while
- *   the index is off; not just one data type.
- * * ENOTTY: not just one action, or one that the index lacks.
- * * EBADF, EINVAL: an element is no file, or no eventfd.
+ * * EINVAL: vectors out of range; another index is enabled; mask or loopback
+ *   while the index is disabled; not exactly one data type.
+ * * ENOTTY: not exactly one action, or one that the index does not support.
+ * * EBADF, EINVAL: an element is not a file, or not an eventfd.
  * * ENOSPC: the host is out of interrupt vectors, or its IOMMU translates
- *   messages and the device is not attached.
- * * EBUSY: INTx is unmasked by another eventfd, which is still open.
+ *   MSIs and the device is not attached.
+ * * EBUSY: another eventfd, which is still open, unmasks INTx.
  * * ENODEV: the host has no line for INTx.
  */
 struct vfio_irq_set {
@@ -437,17 +440,17 @@ struct vfio_irq_set {
 
 /*
  * Resets this one function and keeps its virtual config space. No argument.
- * EINVAL: there is no reset of the function alone. EAGAIN: the device is locked
- * by someone else at this moment.
+ * EINVAL: there is no reset of the function alone. EAGAIN: someone else has the
+ * device locked.
  */
 #define VFIO_DEVICE_RESET		_IO(VFIO_TYPE, VFIO_BASE + 11)
 
 /**
- * struct vfio_pci_dependent_device - one function that a hot reset takes along
- * @group_id: of groups, never set on a device node
- * @devid: its object id in the caller's iommufd; VFIO_PCI_DEVID_OWNED when it
- *	has none, but shares an IOMMU group with one that has;
- *	VFIO_PCI_DEVID_NOT_OWNED when it is someone else's
+ * struct vfio_pci_dependent_device - one function that a hot reset affects
+ * @group_id: for groups, never set on a device node
+ * @devid: its object id in the caller's iommufd; VFIO_PCI_DEVID_OWNED if it
+ *	has none, but shares an IOMMU group with a function that has one;
+ *	VFIO_PCI_DEVID_NOT_OWNED if it belongs to someone else
  * @segment: PCI domain
  * @bus: PCI bus number
  * @devfn: device in bits 7:3, function in bits 2:0
@@ -468,14 +471,14 @@ struct vfio_pci_dependent_device {
  * struct vfio_pci_hot_reset_info - argument of VFIO_DEVICE_GET_PCI_HOT_RESET_INFO
  * @argsz: in: size of this structure and @devices together
  * @flags: out: VFIO_PCI_HOT_RESET_FLAG_*. DEV_ID: entries have a devid, always
- *	so here. DEV_ID_OWNED: all entries are the caller's, so the reset is
- *	allowed
+ *	set here. DEV_ID_OWNED: all entries belong to the caller, so the reset
+ *	is allowed
  * @count: out: number of functions affected, this one included
  * @devices: out: the functions
  *
- * Errors: ENOSPC when @devices is too small, with @count telling the number
- * needed. ENODEV when neither slot nor bus can be reset. EAGAIN when functions
- * are being plugged in or out.
+ * Errors: ENOSPC if @devices is too small; @count is then the number needed.
+ * ENODEV if neither slot nor bus can be reset. EAGAIN if functions are being
+ * plugged in or out.
  */
 struct vfio_pci_hot_reset_info {
 	__u32	argsz;
@@ -492,16 +495,16 @@ struct vfio_pci_hot_reset_info {
  * struct vfio_pci_hot_reset - argument of VFIO_DEVICE_PCI_HOT_RESET
  * @argsz: in: size of this structure
  * @flags: in: 0
- * @count: in: number of @group_fds, 0 where all is of the caller's iommufd
- * @group_fds: in: files of devices that are of another iommufd, bound. Group
- *	files, which the name tells of, are of another interface
+ * @count: in: number of @group_fds, 0 if all devices are in the caller's
+ *	iommufd
+ * @group_fds: in: bound files of devices in another iommufd. The group files
+ *	that the name refers to belong to another interface
  *
  * Resets the slot or bus, with every function on it.
  *
- * Errors: EINVAL when a function on it is not the caller's, or a file no bound
- * device; EBADF when it is not open. ENODEV when neither slot nor bus can be
- * reset. EAGAIN when one of the functions is locked by someone else at this
- * moment.
+ * Errors: EINVAL if a function on it is not the caller's, or a file is not a
+ * bound device; EBADF if a file is not open. ENODEV if neither slot nor bus can
+ * be reset. EAGAIN if someone else has one of the functions locked.
  */
 struct vfio_pci_hot_reset {
 	__u32	argsz;
@@ -522,15 +525,15 @@ struct vfio_pci_hot_reset {
  * @offset: in: file offset to write at, aligned to the width, within a BAR and
  *	not in the MSI-X table
  * @data: in: the value, in the byte order of the CPU
- * @fd: in: the eventfd; -1 removes an earlier one of the same @offset, @data
- *	and width
+ * @fd: in: the eventfd; -1 removes the one that has the same @offset, @data and
+ *	width
  * @reserved: not read
  *
  * Each signal of the eventfd makes the kernel write @data to the device.
  *
- * Errors: EINVAL for a wrong place or width. EEXIST when the same write has an
- * eventfd already. ENODEV when there is none to remove. ENOSPC at the limit of
- * eventfds for one device. EBADF when @fd is no file.
+ * Errors: EINVAL for an invalid offset or width. EEXIST if the same write has
+ * an eventfd already. ENODEV if there is none to remove. ENOSPC at the limit of
+ * eventfds for one device. EBADF if @fd is not a file.
  */
 struct vfio_device_ioeventfd {
 	__u32		argsz;
@@ -554,16 +557,16 @@ struct vfio_device_ioeventfd {
  * struct vfio_device_feature - argument of VFIO_DEVICE_FEATURE
  * @argsz: in: size of this structure and @data together
  * @flags: in: the feature's number in the bits of VFIO_DEVICE_FEATURE_MASK, and
- *	what to do: GET fills @data, SET obeys @data, PROBE only asks
+ *	what to do: GET fills @data, SET applies @data, PROBE only asks
  * @data: in or out: the feature's structure, if it has one
  *
- * PROBE succeeds when the feature is there and has each of GET and SET that is
- * set along with it; @data is not touched. Otherwise exactly one of GET and SET
- * must be set.
+ * PROBE succeeds if the feature exists and supports each of GET and SET that is
+ * set along with it; @data is not touched. Without PROBE, exactly one of GET
+ * and SET must be set.
  *
- * Errors: ENOTTY when the feature is not there. EINVAL when it lacks the method
- * asked for, or @argsz is too small for its structure; GET and SET together
- * without PROBE, or neither.
+ * Errors: ENOTTY if the feature does not exist. EINVAL if it does not support
+ * the method asked for, or @argsz is too small for its structure; without
+ * PROBE, also if both GET and SET are set, or neither.
  */
 struct vfio_device_feature {
 	__u32	argsz;
@@ -578,8 +581,8 @@ struct vfio_device_feature {
 #define VFIO_DEVICE_FEATURE		_IO(VFIO_TYPE, VFIO_BASE + 17)
 
 /*
- * SET, 16 bytes of a UUID: the secret that who opens a VF of this PF has to
- * present. Only on a PF; ENOTTY elsewhere.
+ * SET, 16 bytes of a UUID: the secret that a user who opens a VF of this PF
+ * must present. Only on a PF; ENOTTY elsewhere.
  */
 #define VFIO_DEVICE_FEATURE_PCI_VF_TOKEN	(0)
 
@@ -587,7 +590,7 @@ struct vfio_device_feature {
 
 /**
  * struct vfio_device_feature_migration - GET of VFIO_DEVICE_FEATURE_MIGRATION
- * @flags: out: the states there are beside RUNNING and ERROR.
+ * @flags: out: the states that exist in addition to RUNNING and ERROR.
  *	VFIO_MIGRATION_STOP_COPY, always set: STOP, STOP_COPY, RESUMING.
  *	VFIO_MIGRATION_P2P: RUNNING_P2P. VFIO_MIGRATION_PRE_COPY: PRE_COPY. The
  *	last two together: PRE_COPY_P2P
@@ -603,23 +606,22 @@ struct vfio_device_feature_migration {
 
 /**
  * enum vfio_device_mig_state - the states a migratable device can be in
- * @VFIO_DEVICE_STATE_ERROR: a transition failed half way; only
- *	VFIO_DEVICE_RESET leads out, to RUNNING. Cannot be asked for
- * @VFIO_DEVICE_STATE_STOP: no DMA, no interrupts, no change of inner state;
- *	config space and interrupt set-up still work
+ * @VFIO_DEVICE_STATE_ERROR: a transition failed half way; the only way out is
+ *	VFIO_DEVICE_RESET, to RUNNING. Cannot be requested
+ * @VFIO_DEVICE_STATE_STOP: no DMA, no interrupts, no change of internal state;
+ *	config space and interrupt setup still work
  * @VFIO_DEVICE_STATE_RUNNING: works as usual
- * @VFIO_DEVICE_STATE_STOP_COPY: STOP, with the state to be read from the data
+ * @VFIO_DEVICE_STATE_STOP_COPY: STOP, and the state can be read from the data
  *	file until its end
- * @VFIO_DEVICE_STATE_RESUMING: stopped, with a state to be written to the data
- *	file. Leaving for STOP checks and applies it
+ * @VFIO_DEVICE_STATE_RESUMING: stopped, and a state can be written to the data
+ *	file. The transition to STOP checks and applies it
  * @VFIO_DEVICE_STATE_RUNNING_P2P: RUNNING, but starts no DMA to other devices
- * @VFIO_DEVICE_STATE_PRE_COPY: RUNNING, with the part of the state that can be
- *	had already to be read from the data file
+ * @VFIO_DEVICE_STATE_PRE_COPY: RUNNING, and the part of the state that is
+ *	already available can be read from the data file
  * @VFIO_DEVICE_STATE_PRE_COPY_P2P: PRE_COPY, but starts no DMA to other devices
  * @VFIO_DEVICE_STATE_NR: number of states
  *
- * The steps that a device knows, with RUNNING_P2P standing in between where
- * there is one:
+ * The basic transitions, where RUNNING_P2P is skipped if the device lacks it:
  *
  * * RUNNING to RUNNING_P2P to STOP, and back
  * * STOP to STOP_COPY and back, STOP to RESUMING and back
@@ -627,12 +629,12 @@ struct vfio_device_feature_migration {
  *   PRE_COPY to PRE_COPY_P2P and back
  * * PRE_COPY_P2P to STOP_COPY; without P2P, PRE_COPY to STOP_COPY
  *
- * Any other pair is walked by the shortest way that does not pass through
- * PRE_COPY, PRE_COPY_P2P or STOP_COPY. There is no way from STOP_COPY to
+ * Any other transition takes the shortest path that does not pass through
+ * PRE_COPY, PRE_COPY_P2P or STOP_COPY. There is no path from STOP_COPY to
  * either PRE_COPY.
  *
- * PRE_COPY, PRE_COPY_P2P and STOP_COPY share one data file: it is made on the
- * way into the first of them and ends on the way out of the last.
+ * PRE_COPY, PRE_COPY_P2P and STOP_COPY share one data file: it is created on
+ * entry to the first of them and ends on exit from the last.
  */
 enum vfio_device_mig_state {
 	VFIO_DEVICE_STATE_ERROR		= 0,
@@ -648,16 +650,16 @@ enum vfio_device_mig_state {
 
 /**
  * struct vfio_device_feature_mig_state - SET, GET of VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE
- * @device_state: SET: the state to go to. GET: the state the device is in. From
+ * @device_state: SET: the state to go to. GET: the current state. From
  *	&enum vfio_device_mig_state
- * @data_fd: out: a new file for the stream of the device's state, when the step
- *	began one; -1 otherwise. The caller closes it
+ * @data_fd: out: a new file for the stream of the device's state if the
+ *	transition began one; -1 otherwise. The caller closes it
  *
- * SET returns when the device has arrived. When it fails, the device may be in
- * any state on the way, which GET tells.
+ * SET returns when the device has reached the state. If SET fails, the device
+ * may be in any state on the path; GET returns it.
  *
- * Errors: EINVAL when the state does not exist for this device or there is no
- * way to it.
+ * Errors: EINVAL if the state does not exist for this device or there is no
+ * path to it.
  */
 struct vfio_device_feature_mig_state {
 	__u32	device_state;
@@ -669,15 +671,15 @@ struct vfio_device_feature_mig_state {
 /**
  * struct vfio_precopy_info - argument of VFIO_MIG_GET_PRECOPY_INFO
  * @argsz: in: size of this structure
- * @flags: out: VFIO_PRECOPY_INFO_REINIT, only when asked for by
- *	VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2: the device has begun afresh,
- *	and @initial_bytes has gone up again
+ * @flags: out: VFIO_PRECOPY_INFO_REINIT, only if enabled by
+ *	VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2: the device has started again,
+ *	and @initial_bytes has increased again
  * @initial_bytes: out: about how many bytes of the first copy are left to read
  * @dirty_bytes: out: about how many bytes have changed since they were read
  *
- * An ioctl of the data file, not of the device. Moving on to STOP_COPY is best
- * when @initial_bytes is 0. While both are 0, read() fails with ENOMSG, and
- * poll() waits for more.
+ * An ioctl of the data file, not of the device. The best time to move on to
+ * STOP_COPY is when @initial_bytes is 0. While both are 0, read() fails with
+ * ENOMSG, and poll() waits for more.
  *
  * Errors: EINVAL also in any state other than PRE_COPY and PRE_COPY_P2P.
  */
@@ -708,8 +710,8 @@ struct vfio_device_feature_mig_data_size {
 
 /*
  * SET, no data: the device may sleep whenever the host sees fit. Access by
- * read(), write() or ioctl wakes it for as long as it takes; a mapped BAR
- * faults until LOW_POWER_EXIT.
+ * read(), write() or ioctl wakes it up for the duration of the access; a mapped
+ * BAR faults until LOW_POWER_EXIT.
  */
 #define VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY	3
 
@@ -718,9 +720,9 @@ struct vfio_device_feature_mig_data_size {
  * @wakeup_eventfd: in: an eventfd
  * @reserved: in: 0
  *
- * As VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, but for one sleep: the eventfd is
- * signalled when the device was woken, and it stays awake. A device that never
- * fell asleep gives no signal.
+ * Like VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, but for one sleep: the eventfd is
+ * signalled when the device was woken up, and the device then stays awake. A
+ * device that was never asleep gives no signal.
  */
 struct vfio_device_low_power_entry_with_wakeup {
 	__s32	wakeup_eventfd;
@@ -729,17 +731,17 @@ struct vfio_device_low_power_entry_with_wakeup {
 
 #define VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP	4
 
-/* SET, no data: awake from now on. May signal the wakeup eventfd itself. */
+/* SET, no data: the device stays awake. May itself signal the wakeup eventfd. */
 #define VFIO_DEVICE_FEATURE_LOW_POWER_EXIT	5
 
 /* ---- Bus mastering ---- */
 
 /**
  * struct vfio_device_feature_bus_master - SET of VFIO_DEVICE_FEATURE_BUS_MASTER
- * @op: in: VFIO_DEVICE_FEATURE_CLEAR_MASTER: the device does no DMA and sends no
- *	MSI. VFIO_DEVICE_FEATURE_SET_MASTER: it may.
+ * @op: in: VFIO_DEVICE_FEATURE_CLEAR_MASTER: the device does no DMA and sends
+ *	no MSI. VFIO_DEVICE_FEATURE_SET_MASTER: it may.
  *
- * The same as the bit of the command register.
+ * The same as the bit in the command register.
  */
 struct vfio_device_feature_bus_master {
 	__u32 op;
@@ -753,14 +755,14 @@ struct vfio_device_feature_bus_master {
 
 /**
  * struct vfio_device_feature_dma_logging_control - SET of VFIO_DEVICE_FEATURE_DMA_LOGGING_START
- * @page_size: in: bytes that one bit of the log should stand for. out: bytes
- *	that it does
+ * @page_size: in: number of bytes that one bit of the log should represent.
+ *	out: number of bytes that it does represent
  * @num_ranges: in: entries at @ranges; as many as fit a page always work
  * @__reserved: in: 0
  * @ranges: in: address of an array of
  *	&struct vfio_device_feature_dma_logging_range
  *
- * The device notes where it writes within the ranges, until
+ * The device logs its writes within the ranges, until
  * VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP. Starting twice fails.
  */
 struct vfio_device_feature_dma_logging_control {
@@ -789,12 +791,13 @@ struct vfio_device_feature_dma_logging_range {
  * struct vfio_device_feature_dma_logging_report - GET of VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT
  * @iova: in: first I/O address asked for
  * @length: in: bytes asked for
- * @page_size: in: bytes that one bit of @bitmap stands for, any power of two
+ * @page_size: in: number of bytes that one bit of @bitmap represents, any power
+ *	of two
  * @bitmap: in: address of an array of __u64; page n of the range is bit n % 64
  *	of element n / 64
  *
- * Sets the bits of pages that were written, clears none, and forgets what it
- * reported. After an error the log is worth nothing: take all pages as
+ * Sets the bits of pages that were written, clears none, and forgets the writes
+ * that it has reported. After an error the log is useless: treat all pages as
  * written.
  */
 struct vfio_device_feature_dma_logging_report {
@@ -826,8 +829,8 @@ struct vfio_region_dma_range {
  * @nr_ranges: in: entries of @dma_ranges
  * @dma_ranges: in: the parts that make up the buffer, one after the other
  *
- * Makes a DMA-buf of a BAR, for other devices to reach it. The ioctl returns
- * its file descriptor instead of 0.
+ * Makes a DMA-buf of a BAR, so that other devices can access the BAR. The ioctl
+ * returns the DMA-buf's file descriptor instead of 0.
  */
 struct vfio_device_feature_dma_buf {
 	__u32	region_index;
