@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints of the front end: the life of a session. There is none where users read, write or
+ * Tracepoints of the front end: the life of a session. There are none where users read, write or
  * fault.
  */
 #undef TRACE_SYSTEM
@@ -31,7 +31,7 @@ DEFINE_EVENT(vfio_device, vfio_session_end,
 	TP_ARGS(vdev)
 );
 
-/* The host wants the device back and asks its owner for it. */
+/* The host wants the device back and asks its owner to release it. */
 DEFINE_EVENT(vfio_device, vfio_request,
 	TP_PROTO(struct vfio_device *vdev),
 	TP_ARGS(vdev)
@@ -58,7 +58,7 @@ TRACE_EVENT(vfio_bind,
 	TP_printk("%s devid=%u", __get_str(dev), __entry->devid)
 );
 
-/* The device, or one of its PASIDs, has got a page table. */
+/* The device, or one of its PASIDs, was attached to a page table. */
 TRACE_EVENT(vfio_attach,
 	TP_PROTO(struct vfio_device *vdev, u32 pasid, u32 pt_id),
 	TP_ARGS(vdev, pasid, pt_id),
@@ -90,7 +90,7 @@ TRACE_EVENT(vfio_detach,
 	TP_printk("%s pasid=%u", __get_str(dev), __entry->pasid)
 );
 
-/* A call has failed, and this is why: what VFIO_DEVICE_GET_LAST_ERROR returns. */
+/* A call has failed; the text is the explanation that VFIO_DEVICE_GET_LAST_ERROR returns. */
 TRACE_EVENT(vfio_error,
 	TP_PROTO(struct vfio_device *vdev, int error, const char *text),
 	TP_ARGS(vdev, error, text),

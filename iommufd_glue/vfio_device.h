@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the front end (vfio-iommufd.ko) and a device model (vfio-pci.ko) know of each other, all
- * of it: the front end calls struct vfio_device_ops, the device model the functions at the end.
+ * The whole interface between the front end (vfio-iommufd.ko) and a device model (vfio-pci.ko): the
+ * front end calls struct vfio_device_ops, the device model calls the functions at the end.
  */
 #ifndef VFIO_DEVICE_H
 #define VFIO_DEVICE_H
@@ -23,21 +23,21 @@ struct seq_file;
 struct vfio_device;
 struct vfio_file;
 
-/* A file offset has the index of the region above this bit, the offset in the region below. */
+/* In a file offset, this bit and above are the region's index, the bits below are its offset. */
 #define VFIO_REGION_SHIFT	40
 #define VFIO_REGION_MASK	(BIT_ULL(VFIO_REGION_SHIFT) - 1)
 
 /**
  * struct vfio_io - one chunk of a read(2) or write(2), in kernel memory
- * @buf: what is read into or written from
+ * @buf: buffer to read into or write from
  * @len: bytes to move now; the chunk ends on an 8-byte boundary of @pos unless the request ends
  *	before that
  * @left: bytes from @pos to the end of the whole request, at least @len
  * @pos: file offset of the first byte
  *
- * The front end moves user memory in chunks, outside the gate, so that a page fault which never
- * ends cannot hold up a revocation. A device model checks @pos and @left, so that a request that
- * it refuses is refused before its first byte.
+ * The front end copies user memory in chunks, outside the gate, so that a page fault that never
+ * completes cannot delay a revocation. A device model checks @pos and @left, so that a request that
+ * it refuses fails before its first byte.
  */
 struct vfio_io {
 	void *buf;
@@ -46,13 +46,13 @@ struct vfio_io {
 	loff_t pos;
 };
 
-/* Room for the capabilities of one info ioctl: enough for every chain that is built. */
+/* Room for the capabilities of one info ioctl: enough for every chain that we build. */
 #define VFIO_CAPS_SIZE	256
 
 /**
- * struct vfio_caps - a capability chain in the making
+ * struct vfio_caps - a capability chain under construction
  * @base: offset of @buf in the user's buffer
- * @last: offset in @buf of the last header, which the next one is linked to
+ * @last: offset in @buf of the last header, to which the next one is linked
  * @size: bytes used in @buf, a multiple of 8
  * @buf: the chain; its next offsets count from the start of the user's buffer
  */
@@ -67,17 +67,17 @@ struct vfio_caps {
 #define VFIO_CMD_SIZE	64
 
 /**
- * struct vfio_cmd - one ioctl under way
+ * struct vfio_cmd - one ioctl in progress
  * @file: the caller's file, for vfio_err()
  * @vdev: its device
  * @uarg: the user's struct; for the front end alone
- * @argsz: bytes the user's buffer has; the front end has checked that the fixed part is in it
+ * @argsz: size of the user's buffer; the front end has checked that it holds the fixed part
  * @data_len: bytes in @data
  * @data: kernel copy of what follows the fixed part, or NULL
- * @out_len: bytes of @data that go back to the user behind the fixed part, on success
- * @caps: capability chain that an info ioctl answers with, see vfio_caps_add()
- * @arg: kernel copy of the fixed part, zeroed behind it; goes back to the user on success where
- *	the ABI says so
+ * @out_len: bytes of @data that are copied back to the user after the fixed part, on success
+ * @caps: capability chain that an info ioctl returns, see vfio_caps_add()
+ * @arg: kernel copy of the fixed part, zeroed beyond it; copied back to the user on success if the
+ *	ABI says so
  */
 struct vfio_cmd {
 	struct vfio_file *file;
@@ -93,7 +93,7 @@ struct vfio_cmd {
 
 typedef int (*vfio_cmd_fn)(struct vfio_cmd *cmd);
 
-/* The place of an ioctl in the tables, and how many places there are */
+/* The index of an ioctl in the tables, and the number of indices */
 #define VFIO_NR(cmd)	(_IOC_NR(cmd) - VFIO_BASE)
 #define VFIO_NR_IOCTLS	(VFIO_NR(VFIO_DEVICE_DETACH_IOMMUFD_PT) + 1)
 
@@ -102,14 +102,14 @@ typedef int (*vfio_cmd_fn)(struct vfio_cmd *cmd);
  * @feature: VFIO_DEVICE_FEATURE_*
  * @size: bytes of the feature's struct, without an array at its end
  * @count: for a struct that ends in an array: offset of the u32 with the array's length
- * @each: bytes of an entry of the array, 0 for a struct without
- * @has: does this device have the feature? (optional: without it all have)
- * @get: fills cmd->data, of which cmd->out_len bytes go back (optional: without it GET is
- *	refused). What it returns above 0 is the ioctl's result, and nothing goes back. Of a struct
- *	with an array it gets the user's.
- * @set: acts on cmd->data (optional: without it SET is refused)
+ * @each: bytes of an entry of the array, 0 for a struct without one
+ * @has: does this device have the feature? (optional: without it, all devices have it)
+ * @get: fills cmd->data, of which cmd->out_len bytes are copied back (optional: without it, GET is
+ *	refused). A return value above 0 is the ioctl's result, and nothing is copied back. For a
+ *	struct with an array, cmd->data has the user's.
+ * @set: acts on cmd->data (optional: without it, SET is refused)
  *
- * With neither @get nor @set the feature is not there.
+ * With neither @get nor @set, the feature does not exist.
  */
 struct vfio_feature {
 	u16 feature;
@@ -123,35 +123,36 @@ struct vfio_feature {
 
 /**
  * struct vfio_device_ops - a device model
- * @ioctls: what answers the ioctls that are not the front end's own, by VFIO_NR(). A missing one
- *	is ENOTTY to the user.
+ * @ioctls: handlers of the ioctls that the front end does not handle itself, by VFIO_NR(). For a
+ *	missing one, the user gets ENOTTY.
  * @features: table of the features it has, @nr_features rows
- * @settle: a session is about to begin: end what former ones have left to do. The session lock is
- *	held.
- * @open: a user has become the owner, if the VF token that they have shown (NULL: none) or not
- *	shown lets them: make the hardware LIVE. The session lock is held; the device is bound to
- *	iommufd and not yet attached to a page table.
- * @wake: have the device awake until @rest. Called around each call of the owner's while
- *	vfio_device_set_sleepy() says so; 0 or a negative errno. Optional for who never says so.
- * @rest: end what @wake began
+ * @settle: a session is about to begin: finish the work that former ones have left. The session
+ *	lock is held.
+ * @open: a user becomes the owner, if the VF token that they have passed, or its absence (NULL),
+ *	allows it: make the hardware LIVE. The session lock is held; the device is bound to iommufd
+ *	and not yet attached to a page table.
+ * @wake: keep the device awake until @rest. Called before each call of the owner while
+ *	vfio_device_set_sleepy() requests it; 0 or a negative errno. Optional for device models that
+ *	never request it.
+ * @rest: undo @wake
  * @close: the owner has gone: no interrupt, mapping or DMA of the device is left when this
- *	returns. It reaches no memory until the device model has made it fit for another user, and
- *	calls vfio_device_release_dma(). The session lock is held, no other op runs.
- * @clean: the device has been detached: begin that, if it has not happened yet. The session lock is
- *	held.
- * @request: ask the user to let go of the device. Any context that can sleep, at any time.
- * @read: how many bytes were read, or a negative errno
- * @write: how many bytes were written, or a negative errno
+ *	returns. The device cannot access memory until the device model has made it fit for another
+ *	user and calls vfio_device_release_dma(). The session lock is held, no other op runs.
+ * @clean: the device has been detached: begin to make it fit for another user, unless that has
+ *	happened already. The session lock is held.
+ * @request: ask the user to release the device. Any context that can sleep, at any time.
+ * @read: returns how many bytes were read, or a negative errno
+ * @write: returns how many bytes were written, or a negative errno
  * @mmap: check the VMA and set its flags; its page table entries come from @fault
  * @fault: handle a fault of 2^order pages in a VMA that @mmap accepted. It must not wait, but
  *	return VM_FAULT_RETRY with the VMA's lock still held.
- * @fault_wait: wait, with no lock of the mm held, until such a fault is worth another try, or the
- *	task is being killed
+ * @fault_wait: wait, with no lock of the mm held, until such a fault is worth retrying, or the task
+ *	is being killed
  * @show_fdinfo: add lines on the session to fdinfo
  *
- * All but @close, @clean and @request run inside the gate: the device cannot be taken away, and
- * but for @settle and @open it is LIVE. No op may touch user memory. The table and
- * the functions must outlive vfio_device_unregister(), nothing more.
+ * All ops except @close, @clean and @request run inside the gate: the device cannot be taken away
+ * and, except for @settle and @open, it is LIVE. No op may access user memory. The table and the
+ * functions need not exist after vfio_device_unregister().
  */
 struct vfio_device_ops {
 	vfio_cmd_fn ioctls[VFIO_NR_IOCTLS];
@@ -174,23 +175,23 @@ struct vfio_device_ops {
 
 /**
  * struct vfio_device - one device that user space can own
- * @ops: the device model. Not to be looked at outside the gate: its module may be gone.
- * @sleepy: calls go between the ops' wake and rest
+ * @ops: the device model. Must not be accessed outside the gate: its module may be gone.
+ * @sleepy: put calls between the ops' wake and rest
  * @device: /sys/class/vfio-dev/vfioN; its reference count is the lifetime of the whole struct
  * @cdev: /dev/vfio/devices/vfioN
- * @gate: every call into @ops is inside
+ * @gate: every call into @ops is made inside it
  * @revoked: the gate is closed: the device has been taken from user space; set once
- * @wanted: jiffies when the host has asked for the device, 0 if it has not
- * @hurry: it cannot wait for the device
+ * @wanted: jiffies when the host asked for the device, 0 if it has not
+ * @hurry: the host cannot wait for the device
  * @lock: the session lock. Protects all below.
  * @owner: the bound file, or NULL
  * @released: woken when @owner becomes NULL
- * @mapping: address space that the owner's VMAs are in, or NULL
+ * @mapping: address space that contains the owner's VMAs, or NULL
  * @idev: the device in the owner's iommufd context, or NULL
  * @pt_id: page table that @idev is attached to, 0 for none
- * @pasids: the attached PASIDs; the values are their page tables' ids
+ * @pasids: the attached PASIDs; the values are the ids of their page tables
  *
- * A device model embeds it as its struct's first member, and touches none of it.
+ * A device model embeds this as the first member of its own struct, and accesses none of it.
  */
 struct vfio_device {
 	const struct vfio_device_ops *ops;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The map of vfio-iommufd.ko: what its files give to each other.
+ * The map of vfio-iommufd.ko: what its files provide to each other.
  */
 #ifndef VFIO_FILE_H
 #define VFIO_FILE_H
@@ -15,16 +15,18 @@ struct kvm;
 
 /**
  * struct vfio_file - one open file of a device
- * @vdev: the device; the file holds a reference. When its gate is closed, the file is revoked.
- * @bound: the file owns the device, or did when it was revoked; set once, by vfio_bind_done()
- * @mapping: address space that VMAs of this file are in
+ * @vdev: the device; the file holds a reference. When the device's gate is closed, the file is
+ *	revoked.
+ * @bound: the file owns the device, or owned it when it was revoked; set once, by
+ *	vfio_bind_done()
+ * @mapping: address space that contains the VMAs of this file
  * @devid: id of the device in its iommufd context while the file is bound
- * @kvm: the virtual machine that this file was announced to, or NULL; not referenced
- * @ones: what a virtual machine finds where the device does not answer; NULL until it is needed
- * @forget: removes the mappings of @ones, and with them what was written there
+ * @kvm: the virtual machine that this file was passed to, or NULL; not referenced
+ * @ones: the page that a virtual machine finds where the device does not answer; NULL until needed
+ * @forget: removes the mappings of @ones, and with them the data written there
  * @error_lock: protects @error and @text
- * @error: what the last call that failed with a reason returned
- * @text: the reason
+ * @error: the errno of the last call that failed with an explanation
+ * @text: the explanation
  */
 struct vfio_file {
 	struct vfio_device *vdev;
@@ -40,13 +42,13 @@ struct vfio_file {
 };
 
 /**
- * vfio_device_enter - pass the gate
+ * vfio_device_enter - enter the gate
  * @file: the caller's file
- * @unbound: also before BIND
+ * @unbound: also allow it before BIND
  * @gate: for vfio_device_leave()
  *
- * Return: 0: the device stays until vfio_device_leave(); -ENODEV when it has been taken away;
- * -EINVAL when the file is not bound
+ * Return: 0: the device stays until vfio_device_leave(); -ENODEV if it has been taken away;
+ * -EINVAL if the file is not bound
  */
 static __always_inline int vfio_device_enter(struct vfio_file *file, bool unbound,
 					     struct srcu_ctr __percpu **gate)
@@ -66,7 +68,7 @@ static __always_inline int vfio_device_enter(struct vfio_file *file, bool unboun
 }
 
 /**
- * vfio_device_leave - end what vfio_device_enter() began
+ * vfio_device_leave - leave the gate after vfio_device_enter()
  * @file: the same
  * @gate: from vfio_device_enter()
  */

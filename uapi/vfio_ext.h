@@ -75,7 +75,7 @@ struct vfio_device_feature_write_combine {
 	__u64	length;
 };
 
-/* Counts down from the end, since upstream counts up: it has 16 bits. */
+/* Counts down from the end, since upstream counts up: the number has 16 bits. */
 #define VFIO_DEVICE_FEATURE_WRITE_COMBINE	0xffff
 
 #endif /* _UAPI_VFIO_EXT_H */
