@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The map of vfio-pci.ko: its one struct, and the few functions that its rooms give to each other.
+ * The map of vfio-pci.ko: its one struct, and the few functions that its rooms provide to each
+ * other.
  */
 #ifndef VFIO_PCI_H
 #define VFIO_PCI_H
@@ -20,12 +21,12 @@ struct vfio_pci_device;
 struct vfio_pci_region;
 
 /**
- * enum vfio_pci_hw - whose the hardware is, and what is left of its last user; see session.c
- * @VFIO_PCI_USED: nobody's. Not reset since the host had it, or it cannot be reset.
- * @VFIO_PCI_CLEAN: nobody's. Nobody has touched it since its last reset.
- * @VFIO_PCI_LEFT: nobody's. Kept from all memory until it has been reset.
- * @VFIO_PCI_LIVE: its user's
- * @VFIO_PCI_LOST: its user's, but it has failed for good: they have no BARs any more
+ * enum vfio_pci_hw - who owns the hardware, and what is left of its last user; see session.c
+ * @VFIO_PCI_USED: no owner. Not reset since the host had it, or it cannot be reset.
+ * @VFIO_PCI_CLEAN: no owner. Nobody has touched it since its last reset.
+ * @VFIO_PCI_LEFT: no owner. Blocked from accessing any memory until it has been reset.
+ * @VFIO_PCI_LIVE: owned by a user
+ * @VFIO_PCI_LOST: owned by a user, but it has failed for good: they have no BARs any more
  */
 enum vfio_pci_hw {
 	VFIO_PCI_USED,
@@ -36,11 +37,12 @@ enum vfio_pci_hw {
 };
 
 /**
- * struct vfio_pci_session - whose the function is, and what is to be done when its user has gone
- * @hw: the state. Protected by hw_lock, as all here.
- * @reset_works: the function can be reset alone, for all we know
- * @saved: configuration that the host gets back; not NULL in LEFT, LIVE and LOST
- * @clean_work: resets the function when its user has left it. Outside of core_lock.
+ * struct vfio_pci_session - who owns the function, and what remains to be done when its user has
+ * gone
+ * @hw: the state. Protected by hw_lock, like all fields here.
+ * @reset_works: the function can be reset alone, as far as we know
+ * @saved: configuration to restore for the host; not NULL in LEFT, LIVE and LOST
+ * @clean_work: resets the function when its user has left it. Outside core_lock.
  */
 struct vfio_pci_session {
 	enum vfio_pci_hw hw;
@@ -50,9 +52,9 @@ struct vfio_pci_session {
 };
 
 /**
- * enum vfio_pci_decode - may the memory BARs be touched?
+ * enum vfio_pci_decode - may the memory BARs be accessed?
  * @VFIO_PCI_DECODE_OFF: no: memory decode is off, the function sleeps or is suspended. Reads and
- *	writes fail, faults are vfio_device_fault_off().
+ *	writes fail, faults go to vfio_device_fault_off().
  * @VFIO_PCI_DECODE_BUSY: the holder of the locks is changing that, or the function is frozen;
  *	others wait in vfio_pci_lock_hw()
  * @VFIO_PCI_DECODE_ON: yes
@@ -64,10 +66,11 @@ enum vfio_pci_decode {
 };
 
 /**
- * struct vfio_pci_region_ops - what a kind of region does
+ * struct vfio_pci_region_ops - operations of a kind of region
  * @info: fill size and flags of @info, and add capabilities
- * @read: move io->len bytes from @off of the region; how many were moved, or a negative errno
- * @write: likewise, to the device (optional: without it writes are refused)
+ * @read: move io->len bytes from @off of the region; returns how many were moved, or a negative
+ *	errno
+ * @write: likewise, to the device (optional: without it, writes are refused)
  * @mmap: accept the VMA (optional)
  */
 struct vfio_pci_region_ops {
@@ -80,17 +83,17 @@ struct vfio_pci_region_ops {
 	int (*mmap)(struct vfio_pci_device *vpd, unsigned int index, struct vm_area_struct *vma);
 };
 
-/* The most regions that a function can have besides those that every function has */
+/* Maximum number of regions of a function, not counting those that every function has */
 #define VFIO_PCI_MAX_EXTRA	3
 
 /**
  * struct vfio_pci_extra - a region that only this function has
- * @ops: what it does
+ * @ops: its operations
  * @type: VFIO_REGION_TYPE_*, and the vendor
  * @subtype: VFIO_REGION_SUBTYPE_*
  * @size: bytes
- * @data: its kind's own
- * @release: forgets @data
+ * @data: private to its kind of region
+ * @release: frees @data
  *
  * The first has index VFIO_PCI_NUM_REGIONS.
  */
@@ -103,14 +106,14 @@ struct vfio_pci_extra {
 	void (*release)(void *data);
 };
 
-/* The most parts of BARs that can be write-combined. Drivers have one, or one for a few queues. */
+/* Maximum number of write-combined parts. Drivers use one, or one for each of a few queues. */
 #define VFIO_PCI_MAX_WC	16
 
 /**
  * struct vfio_pci_wc - a part of a BAR that is write-combined
  * @bar: the BAR
  * @first: its first page
- * @end: the one behind its last page
+ * @end: the page after its last page
  */
 struct vfio_pci_wc {
 	unsigned int bar;
@@ -120,14 +123,14 @@ struct vfio_pci_wc {
 
 /**
  * struct vfio_pci_sriov - what a physical function (PF) and its virtual functions (VF) share
- * @key: of @lock, for lockdep: PFs that are reset together have theirs held together
- * @lock: a PF's, of which @token, @users and @vfs are protected. Inside core_lock, outside that of
- *	its VFs. Held during each reset, of any function.
- * @token: a PF's. Who knows it works together with the PF's user.
- * @users: a PF's: how many of its VFs have a user
- * @vfs: a PF's VFs that are bound to this driver; a VF's place among them
- * @pf: of a VF whose PF is bound to this driver: the PF, which cannot go before the VF has gone
- * @enabled: a PF's: VFs exist, so that it must not sleep. Protected by its hw_lock.
+ * @key: lockdep key of @lock: when PFs are reset together, their locks are held together
+ * @lock: for a PF, protects its @token, @users and @vfs. Inside core_lock, outside that of its VFs.
+ *	Held during each reset, of any function.
+ * @token: for a PF. Users who know it cooperate with the PF's user.
+ * @users: for a PF: how many of its VFs have a user
+ * @vfs: for a PF, its VFs that are bound to this driver; for a VF, its entry in that list
+ * @pf: for a VF whose PF is bound to this driver: the PF, which cannot go before the VF has gone
+ * @enabled: for a PF: VFs exist, so it must not sleep. Protected by its hw_lock.
  */
 struct vfio_pci_sriov {
 	struct lock_class_key key;
@@ -140,9 +143,9 @@ struct vfio_pci_sriov {
 };
 
 /**
- * struct vfio_pci_listed - the device among all others, see hotreset.c
- * @node: in the list of all devices
- * @pins: those who have found it there, and are not done with it
+ * struct vfio_pci_listed - the device in the list of all devices, see hotreset.c
+ * @node: its entry in that list
+ * @pins: number of users that have found it there and still use it
  */
 struct vfio_pci_listed {
 	struct list_head node;
@@ -150,14 +153,14 @@ struct vfio_pci_listed {
 };
 
 /**
- * struct vfio_pci_bars - BARs, as bar.c has them
- * @map: as pread and pwrite reach them; mapped on first use
+ * struct vfio_pci_bars - the BARs, see bar.c
+ * @map: mappings for pread and pwrite; made on first use
  * @mmap: bit per BAR: may be mapped by the user
  * @reserved: bit per BAR: its resource has been requested
- * @pad: keep others out of the rest of the page that a small BAR stands in
+ * @pad: reserves the rest of the page that contains a small BAR
  * @msix_bar: BAR with the MSI-X table, -1 for none
- * @msix_start: of the table in its BAR
- * @msix_end: behind the table in its BAR
+ * @msix_start: start of the table in its BAR
+ * @msix_end: first byte after the table in its BAR
  */
 struct vfio_pci_bars {
 	void __iomem *map[PCI_STD_NUM_BARS];
@@ -170,10 +173,10 @@ struct vfio_pci_bars {
 };
 
 /**
- * struct vfio_pci_mappings - who may touch the BARs, see mmap.c
- * @decode: may memory BARs be touched? Written under hw_lock, read inside @srcu.
- * @srcu: who touches a BAR, or maps one, is inside
- * @ones: something may be mapped in the place of BARs, since they could not be
+ * struct vfio_pci_mappings - who may access the BARs, see mmap.c
+ * @decode: may memory BARs be accessed? Written under hw_lock, read inside @srcu.
+ * @srcu: code that accesses a BAR, or maps one, is inside
+ * @ones: something may be mapped in place of BARs, since they could not be mapped
  */
 struct vfio_pci_mappings {
 	enum vfio_pci_decode decode;
@@ -183,9 +186,9 @@ struct vfio_pci_mappings {
 
 /**
  * struct vfio_pci_write_combined - parts of BARs that are write-combined, see wc.c
- * @bars: bit per BAR: parts of it are
+ * @bars: bit per BAR: parts of it are write-combined
  * @nr: rows in @parts
- * @parts: they come while nobody is inside the mappings' srcu, and go with the session
+ * @parts: added while nobody is inside the mappings' srcu, removed at the end of the session
  */
 struct vfio_pci_write_combined {
 	u8 bars;
@@ -195,7 +198,7 @@ struct vfio_pci_write_combined {
 
 /**
  * struct vfio_pci_rom - the ROM, see rom.c. Protected by hw_lock.
- * @image: mapped at its first use
+ * @image: mapped on first use
  * @size: bytes in @image
  * @missing: the ROM has no image
  */
@@ -217,9 +220,9 @@ struct vfio_pci_extras {
 };
 
 /**
- * struct vfio_pci_dmabufs - what the session has exported, see dmabuf.c
+ * struct vfio_pci_dmabufs - the DMA-bufs that the session has exported, see dmabuf.c
  * @lock: protects @list, and keeps the DMA-bufs in it from being released. Inside hw_lock, outside
- *	of the buffers' reservation locks.
+ *	the buffers' reservation locks.
  * @list: DMA-bufs
  */
 struct vfio_pci_dmabufs {
@@ -228,7 +231,7 @@ struct vfio_pci_dmabufs {
 };
 
 /**
- * struct vfio_pci_ioeventfds - see ioeventfd.c. Under the interrupt lock
+ * struct vfio_pci_ioeventfds - see ioeventfd.c. Protected by the interrupt lock
  * @list: of struct vfio_pci_ioeventfd
  * @nr: how many
  */
@@ -239,12 +242,12 @@ struct vfio_pci_ioeventfds {
 
 /**
  * struct vfio_pci_power - see power.c. Protected by hw_lock
- * @suspended: by runtime PM or with the whole system: nothing of it may be touched. Who holds
- *	hw_lock and finds this false has it awake until they release the lock.
- * @low: its user lets the host suspend it. The session has given up its runtime PM reference
- *	meanwhile, and nothing is mapped. Read inside the mappings' srcu, too.
+ * @suspended: by runtime PM or with the whole system: no part of the function may be accessed. If
+ *	this is false, the function stays awake for as long as hw_lock is held.
+ * @low: its user allows the host to suspend it. Meanwhile the session has given up its runtime PM
+ *	reference, and nothing is mapped. Also read inside the mappings' srcu.
  * @wakeup: signalled when it is resumed, which then ends @low; or NULL
- * @idle_d3: it may be suspended while it is nobody's
+ * @idle_d3: it may be suspended while it has no owner
  * @was_auto: runtime PM was allowed before it was bound
  */
 struct vfio_pci_power {
@@ -256,9 +259,10 @@ struct vfio_pci_power {
 };
 
 /**
- * struct vfio_pci_resetting - a reset under way, see reset.c
+ * struct vfio_pci_resetting - a reset in progress, see reset.c
  * @task: the task that resets the function, with core_lock held
- * @depth: how often @task is between reset_prepare and reset_done, itself being one
+ * @depth: how many times @task is between reset_prepare and reset_done, counting @task itself as
+ *	one
  */
 struct vfio_pci_resetting {
 	struct task_struct *task;
@@ -266,11 +270,11 @@ struct vfio_pci_resetting {
 };
 
 /**
- * struct vfio_pci_recovery - of the PCI core, from an error, see aer.c. Protected by hw_lock
- * @frozen: the PCI core recovers from an error of the function, or of its neighbours
- * @leaving: in remove: it is not frozen any more
- * @saved: config space of before
- * @thawed: woken when @frozen goes
+ * struct vfio_pci_recovery - the PCI core's recovery from an error, see aer.c. Protected by hw_lock
+ * @frozen: the PCI core is recovering from an error of the function, or of its neighbours
+ * @leaving: remove has begun: the function is not frozen any more
+ * @saved: config space from before the recovery
+ * @thawed: woken when @frozen is cleared
  */
 struct vfio_pci_recovery {
 	bool frozen;
@@ -283,31 +287,31 @@ struct vfio_pci_recovery {
  * struct vfio_pci_device - one PCI function that user space can own
  * @vdev: the front end's part
  * @pdev: the function
- * @core_key: of @core_lock, for lockdep: the PCI core resets several functions together with all
+ * @core_key: lockdep key of @core_lock: the PCI core resets several functions together with all
  *	their locks held
- * @core_lock: held by whoever has the PCI core reset the function or change its power state.
- *	Inside the session lock, outside pci_bus_sem, which the PCI core takes for that.
- * @hw_lock: held by whoever changes what the function is or decodes: a write to config space, a
- *	reset, a power state. Inside @core_lock and pci_bus_sem, with which the PCI core calls for
- *	recovery from errors, and to resume for that. Outside the interrupt lock. Readers of the
- *	config planes take no lock.
- * @in_core: the holder of @core_lock is in the PCI core, and has let go of @hw_lock
- * @listed: the device among all others
- * @session: whose it is, and what their going leaves to be done
+ * @core_lock: held while the PCI core resets the function or changes its power state for us. Inside
+ *	the session lock, outside pci_bus_sem, which the PCI core takes for that.
+ * @hw_lock: held to change what the function is or decodes: a write to config space, a reset, a
+ *	power state. Inside @core_lock and pci_bus_sem; the PCI core holds the latter when it calls
+ *	for recovery from errors, and to resume the function for that. Outside the interrupt lock.
+ *	Readers of the config planes take no lock.
+ * @in_core: the holder of @core_lock is in the PCI core, and has released @hw_lock
+ * @listed: its entry in the list of all devices
+ * @session: who owns it, and what remains to be done when they have gone
  * @bars: BARs
- * @mappings: who may touch them
- * @wc: parts of them that are write-combined
+ * @mappings: who may access the BARs
+ * @wc: write-combined parts of the BARs
  * @rom: the ROM
  * @extras: regions that only this function has
- * @dmabufs: what the session has exported
+ * @dmabufs: DMA-bufs that the session has exported
  * @ioeventfds: eventfds that write
- * @atomics: VFIO_PCI_ATOMIC_COMP*, what works for this function
+ * @atomics: the VFIO_PCI_ATOMIC_COMP* that work for this function
  * @config: config space
  * @irq: interrupts
  * @power: power states
- * @reset: a reset under way
+ * @reset: a reset in progress
  * @recovery: a recovery from an error
- * @sriov: the function as a physical or virtual one
+ * @sriov: the function as a physical or virtual function
  */
 struct vfio_pci_device {
 	struct vfio_device vdev;
@@ -344,21 +348,21 @@ static inline bool vfio_pci_is_live(const struct vfio_pci_device *vpd)
 	return vpd->session.hw == VFIO_PCI_LIVE;
 }
 
-/* Nobody's: it may be reset without asking anybody */
+/* It has no owner: it may be reset without asking anybody. */
 static inline bool vfio_pci_is_idle(const struct vfio_pci_device *vpd)
 {
 	return vpd->session.hw < VFIO_PCI_LIVE;
 }
 
-/* Only in D0 a function answers more than config space and messages (PCIe r6.2 5.3.1). */
+/* Outside D0, a function answers only config space accesses and messages (PCIe r6.2 5.3.1). */
 static inline bool vfio_pci_asleep(pci_power_t state)
 {
 	return state != PCI_D0;
 }
 
 /*
- * Is it there? The command register is never all ones (PCIe r6.2 7.5.1.1.3), and unlike the IDs
- * that the PCI core looks for, a VF has one of its own.
+ * Does it answer? The command register is never all ones (PCIe r6.2 7.5.1.1.3). Unlike the IDs,
+ * which the PCI core checks, a VF has a command register of its own.
  */
 static inline bool vfio_pci_answers(struct pci_dev *pdev)
 {
@@ -368,13 +372,13 @@ static inline bool vfio_pci_answers(struct pci_dev *pdev)
 	return !PCI_POSSIBLE_ERROR(command);
 }
 
-/* Intel's integrated graphics, perhaps. Their other ones have no OpRegion, and so no regions. */
+/* Possibly Intel's integrated graphics. Their other devices have no OpRegion, and so no regions. */
 static inline bool vfio_pci_is_igd(struct pci_dev *pdev)
 {
 	return pdev->vendor == PCI_VENDOR_ID_INTEL && pdev->class >> 16 == PCI_BASE_CLASS_DISPLAY;
 }
 
-/* region.c: from an index, or a file offset, to the region that does it */
+/* region.c: from an index, or a file offset, to the region that handles it */
 extern const struct vfio_pci_region_ops * const vfio_pci_regions[VFIO_PCI_NUM_REGIONS];
 struct vfio_pci_extra *vfio_pci_extra(struct vfio_pci_device *vpd, unsigned int index);
 
@@ -383,7 +387,7 @@ struct vfio_pci_extra *vfio_pci_extra(struct vfio_pci_device *vpd, unsigned int 
  * @vpd: the device, open
  * @index: VFIO_PCI_*_REGION_INDEX, or one from VFIO_PCI_NUM_REGIONS on, from the user
  *
- * Return: what the region does, NULL when there is none
+ * Return: the operations of the region, NULL if there is none
  */
 static __always_inline const struct vfio_pci_region_ops *
 vfio_pci_region(struct vfio_pci_device *vpd, unsigned int index)
@@ -404,11 +408,11 @@ extern bool vfio_pci_disable_idle_d3;
 extern bool vfio_pci_nointxmask;
 extern bool vfio_pci_disable_vga;
 
-/* device.c: probe and remove, and what a session turns on and off */
+/* device.c: probe and remove, and what a session enables and disables */
 int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id);
 void vfio_pci_remove(struct pci_dev *pdev);
 
-/* session.c: whose the hardware is, and what a session leaves to be done */
+/* session.c: who owns the hardware, and what remains to be done after a session */
 void vfio_pci_session_init(struct vfio_pci_device *vpd);
 void vfio_pci_session_stop(struct vfio_pci_device *vpd);
 void vfio_pci_session_exit(struct vfio_pci_device *vpd);
@@ -456,7 +460,7 @@ void vfio_pci_vga_exit(struct vfio_pci_device *vpd);
 /* igd.c: the regions of Intel's graphics */
 int vfio_pci_igd_open(struct vfio_pci_device *vpd);
 
-/* mmap.c: who may touch the BARs, and when */
+/* mmap.c: who may access the BARs, and when */
 int vfio_pci_bar_mmap(struct vfio_pci_device *vpd, unsigned int index, struct vm_area_struct *vma);
 vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsigned int order);
 void vfio_pci_fault_wait(struct vfio_device *vdev);
@@ -467,13 +471,13 @@ void vfio_pci_decode_update(struct vfio_pci_device *vpd);
 u8 vfio_pci_decode_force(struct vfio_pci_device *vpd);
 void vfio_pci_decode_unforce(struct vfio_pci_device *vpd, u8 command);
 
-/* wc.c: parts of BARs that are write-combined */
+/* wc.c: write-combined parts of BARs */
 bool vfio_pci_wc_has(struct vfio_device *vdev);
 int vfio_pci_wc_pages(struct vfio_pci_device *vpd, unsigned int bar, u64 page, u64 nr);
 int vfio_pci_wc_set(struct vfio_cmd *cmd);
 void vfio_pci_wc_close(struct vfio_pci_device *vpd);
 
-/* dmabuf.c, which is not there when the kernel lacks what it needs */
+/* dmabuf.c, which is not built if the kernel lacks what it needs */
 #define VFIO_PCI_DMABUF	(IS_ENABLED(CONFIG_DMA_SHARED_BUFFER) && IS_ENABLED(CONFIG_PCI_P2PDMA))
 int vfio_pci_dmabuf_get(struct vfio_cmd *cmd);
 void vfio_pci_dmabufs_revoke(struct vfio_pci_device *vpd);
@@ -516,7 +520,7 @@ int vfio_pci_low_power_exit(struct vfio_cmd *cmd);
 int vfio_pci_set_power_state(struct vfio_pci_device *vpd, pci_power_t state);
 void vfio_pci_power_refresh(struct vfio_pci_device *vpd);
 
-/* sriov.c: physical and virtual functions, and the VF token between their users */
+/* sriov.c: physical and virtual functions, and the VF token that their users share */
 extern bool vfio_pci_enable_sriov;
 int vfio_pci_sriov_configure(struct pci_dev *pdev, int nr_vfs);
 void vfio_pci_sriov_init(struct vfio_pci_device *vpd);
@@ -554,16 +558,17 @@ static inline void vfio_pci_unlock(struct vfio_pci_device *vpd)
 	mutex_unlock(&vpd->core_lock);
 }
 
-/* Both locks; both for those who come on behalf of a user; and hw_lock alone for them */
+/* Both locks; both locks on behalf of a user; and hw_lock alone on behalf of a user */
 DEFINE_GUARD(vfio_pci, struct vfio_pci_device *, vfio_pci_lock(_T), vfio_pci_unlock(_T))
 DEFINE_GUARD(vfio_pci_user, struct vfio_pci_device *, vfio_pci_lock_user(_T), vfio_pci_unlock(_T))
 DEFINE_GUARD(vfio_pci_hw, struct vfio_pci_device *, vfio_pci_lock_hw(_T),
 	     mutex_unlock(&_T->hw_lock))
 
 /*
- * With both locks held: the PCI core is about to take pci_bus_sem. @saved: its copy of config space
- * is what the function is to have, whatever is in the registers; if not, they count until the PCI
- * core has saved them. The copy is as old as its last use otherwise.
+ * Called with both locks held: the PCI core is about to take pci_bus_sem. @saved: the PCI core's
+ * copy of config space is what the function is to have, whatever is in its registers. Without
+ * @saved, the registers count until the PCI core has saved them; until then, the copy is as old as
+ * its last use.
  */
 static inline void vfio_pci_core_enter(struct vfio_pci_device *vpd, bool saved)
 {
