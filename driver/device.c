@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Probe and remove; open and close: what a session turns on and off, in mirrored order.
+ * Probe and remove; open and close: what a session enables and disables, in mirrored order.
  */
 #include "vfio_pci.h"
 

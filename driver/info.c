@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the device tells of itself: VFIO_DEVICE_GET_INFO, _GET_REGION_INFO, _GET_IRQ_INFO.
+ * Information about the device: VFIO_DEVICE_GET_INFO, _GET_REGION_INFO, _GET_IRQ_INFO.
  */
 #include <linux/nospec.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vfio-pci.ko: gives a PCI function to user space.
+ * vfio-pci.ko: assigns a PCI function to user space.
  */
 #include <linux/module.h>
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whose the hardware is, and what a session leaves to be done when its user has gone: the function
- * has to be reset and to get the host's configuration back, and reaches no memory until then. Only
- * this file changes the state, and knows the worker; Documentation/design.rst draws it.
+ * Who owns the hardware, and what remains to be done when the user of a session has gone: the
+ * function has to be reset and get the host's configuration back, and must not access any memory
+ * until then. Only this file changes the state, and knows the worker; Documentation/design.rst has
+ * the state diagram.
  */
 #include <linux/iommu.h>
 #include <linux/pm_runtime.h>

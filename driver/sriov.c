@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Physical functions (PF) that user space has, their virtual functions (VF), and the VF token.
+ * Physical functions (PF) that user space owns, their virtual functions (VF), and the VF token.
  *
- * Whoever has the PF can stop, reset and often overhear its VFs. The user of a VF may think that
- * the PF is the host's, so they must show by a token, a UUID that the PF's user sets, that they
- * know and trust that user. And whoever takes over a PF whose VFs are in use has to show it in
- * turn.
+ * The user of a PF can stop, reset and often eavesdrop on its VFs. The user of a VF may believe
+ * that the host owns the PF. So they must prove that they know and trust the PF's user, with a
+ * token, a UUID that the PF's user sets. In turn, whoever takes over a PF whose VFs are in use must
+ * present the token, too.
  */
 #include <linux/pm_runtime.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A session: a file is bound to an iommufd context and owns the device, which may be attached to
- * page tables, until the file is closed or revoked. The only caller of iommufd.
+ * page tables, until the file is closed or revoked. This file is the only caller of iommufd.
  */
 #include <linux/iommu.h>
 #include <linux/iommufd.h>

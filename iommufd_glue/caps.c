@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Capability chains, which info ioctls answer with.
+ * Capability chains, which info ioctls return.
  */
 #include <linux/export.h>
 #include <linux/string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The life of a struct vfio_device: allocated, registered (user space can open it), unregistered
- * (nobody can touch it any more, whoever still has it open), freed with its last open file.
+ * (nobody can access it any more, even if they still have it open), freed with its last open file.
  */
 #include <linux/idr.h>
 #include <linux/iommu.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An open device node: the gate, the table of ioctls, and the way of read, write, mmap and faults
- * to the device model. User memory is touched in this file and in bind.c's fetch functions, always
- * outside the gate: whoever is inside gets out again by itself.
+ * An open device node: the gate, the table of ioctls, and the path of read, write, mmap and faults
+ * to the device model. User memory is accessed in this file and in bind.c's fetch functions, always
+ * outside the gate: calls inside the gate leave it on their own.
  */
 #include <linux/file.h>
 #include <linux/fs.h>

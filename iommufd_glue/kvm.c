@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files of virtual machines: which they are, by functions that KVM's VFIO device finds by name,
- * without its module depending on ours; and what their guests find where no device answers.
+ * Files of virtual machines. KVM's VFIO device identifies them through functions that it looks up
+ * by name, so that its module does not depend on ours. This file also provides what guests find
+ * where no device answers.
  */
 #include <linux/export.h>
 #include <linux/fs.h>

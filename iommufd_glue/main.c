@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vfio-iommufd.ko: the one way in to a device, /dev/vfio/devices/vfioN bound to iommufd.
+ * vfio-iommufd.ko: the only interface to a device, /dev/vfio/devices/vfioN bound to iommufd.
  */
 #include <linux/fs.h>
 #include <linux/idr.h>

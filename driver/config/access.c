@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The config space engine: lays the tables over the function's capability lists at open, and does
- * the reads and writes.
+ * The config space engine: lays the tables over the function's capability lists at open, and
+ * handles reads and writes.
  */
 #include <linux/bitmap.h>
 #include <linux/cleanup.h>

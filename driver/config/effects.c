@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What writes to config space set off, around the write itself.
+ * Side effects of writes to config space, before and after the write itself.
  */
 #include <linux/bitfield.h>
 #include <linux/cleanup.h>

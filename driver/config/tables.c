@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who owns each bit of config space: one row for each register that is not simply the hardware's to
- * read, one for each capability of PCI 3.0, PCI-X 2.0 and PCIe r6.2.
+ * Who owns each bit of config space: one row for each register that is more than a read-only
+ * hardware register, one row for each capability of PCI 3.0, PCI-X 2.0 and PCIe r6.2.
  *
- * Holes, which no capability claims, are the hardware's to read and write: devices have registers
- * there, and what those can do the function's isolation has to bear anyway, as it does for BARs.
+ * Holes, which no capability claims, can be read and written in the hardware: devices have
+ * registers there, and the function's isolation has to cope with their effects anyway, as it does
+ * for BARs.
  *
- * Where a user can tell this from the in-tree vfio-pci:
- * - A hidden capability whose length is given here is read only, there it is a hole. It is given
- *   for those that the host goes on using, such as PASID.
- * - Enhanced allocation (EA) is one of them: with its write the user could move BARs.
+ * Differences from the in-tree vfio-pci that a user can see:
+ * - A hidden capability whose length is given here is read only; in-tree, it is a hole. The length
+ *   is given for capabilities that the host continues to use, such as PASID.
+ * - Enhanced allocation (EA) is one of them: by writing to it, the user could move BARs.
  * - MSI message control: only enable and multiple message enable can be written, and the latter up
- *   to what the function is capable of, before vectors are set up. There every bit can be, and the
- *   latter is cut to what was set up last.
+ *   to what the function supports, before vectors are set up. In-tree, every bit can be written,
+ *   and multiple message enable is limited to what was set up last.
  * - AER: uncorrectable error bits 26 to 31 (PCIe r6.2 7.8.4.2) can be written, too.
- * - Power budgeting: the data select register can be written, there the read-only data register.
- * - Status and device status never lose RW1C bits to a write of the whole dword.
- * - A list that comes back to itself, or points into the header, is cut there, and the reserved
- *   bits of its pointers read 0.
+ * - Power budgeting: the data select register can be written; in-tree, the read-only data register.
+ * - Writes of the whole dword never clear RW1C bits of status and device status.
+ * - A list that loops, or points into the header, is cut at that point, and the reserved bits of
+ *   its pointers read 0.
  * - IDs and list pointers of vendor-specific capabilities are not written to the hardware, where
  *   they are read only anyway.
  */

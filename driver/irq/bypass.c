@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupt bypass: a vector is offered to whoever listens to the same eventfd, which lets KVM have
- * the interrupt delivered to the guest without the host taking it. Only ever an improvement: what
- * is not taken up comes by the eventfd.
+ * Interrupt bypass: a vector is offered to whoever listens to the same eventfd. This lets KVM have
+ * the interrupt delivered to the guest without involving the host. It is only an optimization: if
+ * nobody takes the offer, the interrupt comes through the eventfd.
  */
 #include "vfio_pci.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Eventfds: those that we signal, those that signal us, and the two interrupts that have no
- * hardware behind them.
+ * Eventfds that we signal, eventfds that signal us, and the two interrupts that have no hardware
+ * behind them.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>

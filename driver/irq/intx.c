@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The interrupt pin. Level triggered, so an interrupt masks itself when it fires, and stays masked
- * until the user, who alone can silence the device, says that it has been done.
+ * The interrupt pin. It is level triggered, so an interrupt masks itself when it fires. It stays
+ * masked until the user, who alone can silence the device, says that the device has been handled.
  *
- * The line is open while neither @masked nor @disabled is set, nor the function is suspended: then
- * an interrupt of another device on the line must not have it touched. The former is what the user
- * does by VFIO_DEVICE_SET_IRQS, and what firing does; INTx that is off counts as masked. The latter
- * is the Interrupt Disable bit of the command register as the user sees it. A function is masked by
- * that bit in hardware (PCI 3.0 6.2.2, PCIe r6.2 7.5.1.1.3), which is set for as long as INTx is
- * off: nobody would handle the interrupt.
+ * The line is open while neither @masked nor @disabled is set and the function is not suspended.
+ * (An interrupt of another device on the line must not cause an access to a suspended function.)
+ * @masked is set by the user through VFIO_DEVICE_SET_IRQS, and when the interrupt fires; disabled
+ * INTx counts as masked. @disabled is the Interrupt Disable bit of the command register as the user
+ * sees it. In hardware, that bit masks a function (PCI 3.0 6.2.2, PCIe r6.2 7.5.1.1.3). The bit is
+ * set while INTx is off, as nobody would handle the interrupt.
  *
- * pci_intx() reads, changes and writes the command register, and so needs hw_lock, inside of which
- * the user's writes to it are made. The interrupt handler and an unmask by eventfd cannot take it,
- * and use the PCI core's atomic functions. A write of the user may still undo what those did just
- * before. If that leaves INTx open, the handler closes it again at the next interrupt. If it leaves
- * INTx closed, vfio_pci_intx_disable_changed(), which follows the write, opens it again.
+ * pci_intx() is a read-modify-write of the command register, and so needs hw_lock, under which the
+ * user's writes to that register are made. The interrupt handler and an unmask by eventfd cannot
+ * take hw_lock, and use the PCI core's atomic functions. A write of the user may still undo what
+ * these have just done. If that leaves INTx open, the handler closes it again at the next
+ * interrupt. If it leaves INTx closed, vfio_pci_intx_disable_changed(), which follows the write,
+ * opens it again.
  */
 #include <linux/eventfd.h>
 #include <linux/interrupt.h>

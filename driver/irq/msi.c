@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MSI and MSI-X. The vectors are an array for as long as the index is on. What the PCI core has
- * allocated for a vector stays until then, too, so that a vector can be turned off and on again
- * without fail.
+ * MSI and MSI-X. The array of vectors exists for as long as the index is enabled. The PCI core's
+ * allocation for a vector also lasts that long, so that disabling a vector and enabling it again
+ * cannot fail.
  *
  * The PCI core writes the MSI-X table, which is in a BAR, and the user may have turned memory
- * decode off: it is forced on meanwhile.
+ * decode off. So decode is forced on for these writes.
  */
 #include <linux/eventfd.h>
 #include <linux/interrupt.h>

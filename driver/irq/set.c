@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Interrupts as a whole: how many there are, what VFIO_DEVICE_SET_IRQS does with them, and their
- * beginning and end with a session.
+ * setup and teardown with a session.
  */
 #include <linux/iommu.h>
 #include <linux/nospec.h>

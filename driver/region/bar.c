@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * BAR regions: memory and I/O ports, by pread and pwrite. mmap.c has the other way to them.
+ * BAR regions: access to memory and I/O ports with pread and pwrite. mmap.c maps them.
  */
 #include <linux/io.h>
 #include <linux/io-64-nonatomic-lo-hi.h>

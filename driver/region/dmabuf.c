@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Parts of a memory BAR as a DMA-buf, by which other devices reach them.
+ * Parts of a memory BAR as a DMA-buf, through which other devices access them.
  *
- * Whoever imports a buffer reaches the BAR past the function's driver, so they are shut out where
- * the user's own mappings are: while the BARs must not be touched (see mmap.c), and for good when
- * the session ends. The buffer itself lives on, empty, as long as somebody has it open, and keeps
- * the memory of the device and this module.
+ * An importer of a buffer accesses the BAR without going through the function's driver. So
+ * importers are shut out together with the user's own mappings: while the BARs must not be accessed
+ * (see mmap.c), and for good when the session ends. The buffer itself lives on, empty, as long as
+ * somebody has it open, and keeps the device's struct allocated and this module loaded.
  */
 #include <linux/dma-buf-mapping.h>
 #include <linux/dma-resv.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a guest's driver of Intel's integrated graphics looks for outside of the function: the
- * OpRegion, and ids in config space of the host bridge and of the LPC bridge. Each is a region that
- * can only be read.
+ * What a guest's driver of Intel's integrated graphics looks for outside the function: the
+ * OpRegion, and IDs in config space of the host bridge and of the LPC bridge. Each is a read-only
+ * region.
  */
 #include <linux/cleanup.h>
 #include <linux/io.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is in an OpRegion, and how the user sees it. The logic alone, for KUnit, too.
+ * The contents of an OpRegion, and how the user sees them. Only the logic, so that KUnit can use
+ * it, too.
  */
 #include <linux/errno.h>
 #include <linux/minmax.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Writes to BARs that follow an eventfd: KVM, or whoever signals it, reaches the device without a
- * call to us.
+ * Writes to BARs that are triggered by an eventfd: KVM, or anybody else who signals it, reaches the
+ * device without calling us.
  */
 #include <linux/bitops.h>
 #include <linux/nospec.h>

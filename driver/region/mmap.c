@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who may touch the memory BARs, and when; and their mapping into user space, by faults.
+ * Who may access the memory BARs, and when; and mapping BARs into user space, by faults.
  *
- * A function whose memory decode is off, or which sleeps or is being reset, must not be touched:
- * some hosts die of the unanswered request. Those who touch are inside an SRCU section, which
- * costs no shared cache line; whoever is to change the function's state shuts them out first.
+ * A function whose memory decode is off, or which sleeps or is being reset, must not be accessed:
+ * an unanswered request is fatal to some hosts. Accesses are made inside an SRCU section, which
+ * costs no shared cache line. Code that changes the function's state shuts them out first.
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>

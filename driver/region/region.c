@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From a file offset to the region that does it.
+ * Dispatch from a file offset to the region that handles it.
  */
 #include <linux/nospec.h>
 

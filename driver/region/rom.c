@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The expansion ROM region. Where the firmware has left a copy of the image in memory (a shadow,
- * or what EFI read before it was hidden), that copy is the ROM.
+ * The expansion ROM region. If the firmware has left a copy of the image in memory (a shadow, or
+ * what EFI read before the ROM was hidden), that copy is the ROM.
  */
 #include <linux/io.h>
 #include <linux/string.h>

@@ -2,10 +2,11 @@
 /*
  * Parts of BARs that their user wants to be write-combined.
  *
- * A page of a BAR has one memory type, for whoever maps it: to have two at once is undefined on
- * x86, whose kernel keeps a list of them. So this is not asked for by a mapping, but once for all,
- * while nothing is mapped, and lasts as long as the session. The kernel's own mapping of a BAR is
- * of all its pages, so there is none of such a BAR.
+ * A page of a BAR has one memory type in all of its mappings: having two at once is undefined on
+ * x86, where the kernel keeps a list of memory types. So write-combining is not a property of a
+ * single mapping. It is requested once for all mappings, while nothing is mapped, and lasts as long
+ * as the session. The kernel's own mapping of a BAR covers all of its pages, so such a BAR has
+ * none.
  */
 #include <linux/io.h>
 #include <linux/nospec.h>

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the PCI core tells a driver about uncorrected errors (the kernel's
- * Documentation/PCI/pci-error-recovery.rst), and about resets.
+ * The PCI core's callbacks for uncorrected errors (see the kernel's
+ * Documentation/PCI/pci-error-recovery.rst) and for resets.
  *
- * From the first call on, until recovery has ended in one way or another, the function is frozen:
- * its user is kept off it, and waits, as they do for a reset. That is so even when the link works:
- * the driver of another function may ask for a reset of the bus, and nobody would tell us before.
- * No lock can be held from call to call, as the device lock is not either. The PCI core calls with
- * pci_bus_sem held, which it takes itself where core_lock is held; so here only hw_lock is taken.
+ * From the first callback until recovery has ended, one way or another, the function is frozen: its
+ * user is kept from accessing it and waits, as for a reset. This applies even if the link works:
+ * the driver of another function may ask for a reset of the bus, and nobody would tell us before
+ * it. No lock can be held from one callback to the next, as the device lock is not held either. The
+ * PCI core calls with pci_bus_sem held, which it takes inside core_lock elsewhere, so only hw_lock
+ * is taken here.
  */
 #include <linux/sched/signal.h>
 #include <linux/slab.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hot resets: of a slot or a bus, with every function on it (PCIe r6.2 6.6.1). All of them must be
- * ours. Each is kept as it is, nobody's or somebody's, by its core_lock, from the moment that its
- * owner is known until it has been reset. The locks are taken in the order in which the PCI core
- * takes them, too, by vfio_pci_reset_prepare(): that of the bus, but each PF's VFs right after it.
+ * Hot resets, of a slot or a bus, with every function on it (PCIe r6.2 6.6.1). All functions must
+ * be ours. From the moment that a function's owner is known until the function has been reset, its
+ * core_lock is held, so that the owner, or the absence of one, cannot change. The locks are taken
+ * in the same order as the PCI core takes them, through vfio_pci_reset_prepare(): bus order, but
+ * each PF's VFs come right after it.
  */
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>

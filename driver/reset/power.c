@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Power: the states that the user puts the function into, and its sleep by runtime PM, while it is
- * nobody's, or its user lets it (low power).
+ * Power: the states that the user puts the function into, and its suspension by runtime PM while it
+ * has no owner, or while its user allows it (low power).
  *
- * A session holds a runtime PM reference, but for the time of low power. So does whoever resets the
- * function. The callbacks take our locks, so runtime PM is not waited for with one of them held.
+ * A session holds a runtime PM reference, except during low power. So does anybody who resets the
+ * function. The callbacks take our locks, so we never wait for runtime PM with one of them held.
  */
 #include <linux/eventfd.h>
 #include <linux/pm_runtime.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Resets: for the user, between users, and those that others do to the function.
+ * Resets: for the user, between users, and those that others perform on the function.
  */
 #include <linux/pm_runtime.h>
 
