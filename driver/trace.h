@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints of the device model: what is done to a function. There is none where users read,
+ * Tracepoints of the device model: what is done to a function. There are none where users read,
  * write or fault, nor where the device interrupts.
  */
 #undef TRACE_SYSTEM
@@ -51,7 +51,7 @@ TRACE_EVENT(vfio_pci_power,
 		  __entry->ret)
 );
 
-/* INTx, MSI or MSI-X has been turned on, or off. */
+/* INTx, MSI or MSI-X has been enabled, or disabled. */
 TRACE_EVENT(vfio_pci_irq,
 	TP_PROTO(struct pci_dev *pdev, unsigned int index, bool on),
 	TP_ARGS(pdev, index, on),

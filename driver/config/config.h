@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Config space as the user sees it. Three planes of bytes over the function's real capability list,
- * and a few effects: tables.c says who owns each bit, access.c is the engine, effects.c is what a
- * write sets off.
+ * and a few effects: tables.c says who owns each bit, access.c is the engine, effects.c has the
+ * side effects of writes.
  */
 #ifndef VFIO_PCI_CONFIG_H
 #define VFIO_PCI_CONFIG_H
@@ -13,14 +13,14 @@ struct vfio_cmd;
 struct vfio_pci_device;
 struct vfio_pci_effect;
 
-/* Command, PM, VPD, MSI, PCIe and AF: there is no more than one of each in a function. */
+/* Command, PM, VPD, MSI, PCIe and AF: a function has at most one of each. */
 #define VFIO_PCI_CONFIG_EFFECTS	6
 
 /**
- * struct vfio_pci_laid_effect - an effect, where it is in this function
- * @pos: of the register
- * @base: of its capability
- * @effect: what a write sets off
+ * struct vfio_pci_laid_effect - an effect, at its position in this function
+ * @pos: position of the register
+ * @base: position of its capability
+ * @effect: side effect of a write
  */
 struct vfio_pci_laid_effect {
 	u16 pos;
@@ -36,8 +36,8 @@ struct vfio_pci_laid_effect {
  * @write: 1 = the user may change this bit
  * @bars: what the host has programmed into the BARs and, last, the expansion ROM's
  * @nr_effects: rows in @effects
- * @effects: registers whose writes set something off, all of them in the first 256 bytes
- * @effect_dwords: bit per dword that has one of them
+ * @effects: registers whose writes have side effects, all of them in the first 256 bytes
+ * @effect_dwords: bit per dword that contains such a register
  *
  * Reads take no lock. Writes, and all changes of the planes after open, hold hw_lock.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tables say, and how the planes are read. For the files in this folder only.
+ * The format of the tables, and how the planes are read. Only for the files in this directory.
  */
 #ifndef VFIO_PCI_CONFIG_TABLES_H
 #define VFIO_PCI_CONFIG_TABLES_H
@@ -9,13 +9,13 @@
 
 struct vfio_pci_device;
 
-/* The last extended capability that PCIe r6.2 knows of is further than the kernel's header goes. */
+/* The last extended capability of PCIe r6.2, which is beyond those in the kernel's header. */
 #define VFIO_PCI_EXT_CAP_MAX	0x38
 
 /**
  * struct vfio_pci_field - who owns the bits of a register
- * @off: of the register, in its capability
- * @width: of the register, in bytes
+ * @off: offset of the register in its capability
+ * @width: width of the register, in bytes
  * @virt: bits that live in the shadow
  * @write: bits that the user may change
  * @zero: bits of @virt that start as 0, whatever the hardware has
@@ -29,15 +29,15 @@ struct vfio_pci_field {
 };
 
 /**
- * struct vfio_pci_effect - what a write to a register sets off
- * @off: of the register, in its capability
- * @width: of the register, 1 or 2 bytes, all in one dword
+ * struct vfio_pci_effect - side effect of a write to a register
+ * @off: offset of the register in its capability
+ * @width: width of the register, 1 or 2 bytes, all in one dword
  * @before: called with hw_lock held, before anything is written (optional)
- * @after: called with hw_lock held, when shadow and hardware have been written (optional)
+ * @after: called with hw_lock held, after shadow and hardware have been written (optional)
  * @late: called last, without the lock (optional)
  *
- * @old is the shadow before the write, @new the same with the bytes that the user writes put in,
- * bits that are not theirs to write included.
+ * @old is the shadow before the write, @new is the same with the user's bytes put in, including
+ * bits that the user may not change.
  */
 struct vfio_pci_effect {
 	u8 off;
@@ -53,8 +53,8 @@ struct vfio_pci_effect {
  * @VFIO_PCI_CAP_HIDDEN: taken out of the user's list
  * @VFIO_PCI_CAP_SHOWN: yes
  *
- * What is left of a capability that is not in the list: where its length is known its registers can
- * be read and not written, otherwise they are part of a hole, which is the hardware's.
+ * A capability that is not in the user's list: if its length is known, its registers can be read
+ * but not written; otherwise they are part of a hole, which belongs to the hardware.
  */
 enum vfio_pci_cap_kind {
 	VFIO_PCI_CAP_UNKNOWN,
@@ -64,12 +64,12 @@ enum vfio_pci_cap_kind {
 
 /**
  * struct vfio_pci_cap - a capability, or the header
- * @kind: is it seen?
- * @raw: registers without a field can be written; without this they are read only
+ * @kind: does the user see it?
+ * @raw: registers without a field can be written; if not set, they are read only
  * @len: bytes, 0 if not known
- * @length: finds the length of the one at @pos, in place of @len (optional)
+ * @length: finds the length of the capability at @pos, instead of @len (optional)
  * @fields: its registers; the last row has no width (optional)
- * @effect: of its one register that has one (optional)
+ * @effect: the effect of its one register that has one (optional)
  */
 struct vfio_pci_cap {
 	u8 kind;
@@ -80,7 +80,7 @@ struct vfio_pci_cap {
 	const struct vfio_pci_effect *effect;
 };
 
-/* Where BAR @i is; after the last, the expansion ROM's */
+/* Position of BAR @i; the index after the last BAR means the expansion ROM */
 static inline unsigned int vfio_pci_bar_pos(unsigned int i)
 {
 	return i < PCI_STD_NUM_BARS ? PCI_BASE_ADDRESS_0 + 4 * i : PCI_ROM_ADDRESS;
@@ -100,8 +100,8 @@ extern const struct vfio_pci_effect vfio_pci_effect_exp;
 extern const struct vfio_pci_effect vfio_pci_effect_af;
 
 /*
- * Planes are little-endian, as config space is. @n is 1, 2 or 4, and @pos a multiple of it, so that
- * each of these is one access: readers take no lock.
+ * Planes are little-endian, like config space. @n is 1, 2 or 4, and @pos is a multiple of @n, so
+ * each of these is a single access: readers take no lock.
  */
 static __always_inline u32 plane_get(const u8 *plane, unsigned int pos, unsigned int n)
 {

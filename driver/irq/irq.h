@@ -24,10 +24,11 @@ struct vfio_pci_device;
 
 /**
  * struct vfio_pci_vector - one MSI or MSI-X vector
- * @trigger: what the interrupt signals; NULL while the vector is off. The handler reads it without
- *	a lock: who replaces it waits for the handler before the old one goes.
- * @irq: Linux interrupt number; stays until the index is turned off
- * @producer: the interrupt, as KVM may take it over
+ * @trigger: the eventfd that the interrupt signals; NULL while the vector is disabled. The handler
+ *	reads it without a lock: code that replaces it waits for the handler before it puts the old
+ *	one.
+ * @irq: Linux interrupt number; stays until the index is disabled
+ * @producer: the interrupt, which KVM may take over
  * @name: for /proc/interrupts
  */
 struct vfio_pci_vector {
@@ -39,12 +40,12 @@ struct vfio_pci_vector {
 
 /**
  * struct vfio_pci_watch - an eventfd that others signal, and that we react to
- * @event: called when it was signalled, perhaps from a hard interrupt and with the lock of the
- *	eventfd's wait queue held, so it must not signal an eventfd
+ * @event: called when the eventfd was signalled, possibly from a hard interrupt and with the lock
+ *	of the eventfd's wait queue held, so it must not signal an eventfd
  * @eventfd: NULL for none
  * @wait: our entry in its wait queue
- * @pt: how that entry gets there
- * @closed: no file leads to the eventfd any more
+ * @pt: used to add that entry to the queue
+ * @closed: no file refers to the eventfd any more
  */
 struct vfio_pci_watch {
 	void (*event)(struct vfio_pci_watch *watch);
@@ -56,18 +57,18 @@ struct vfio_pci_watch {
 
 /**
  * struct vfio_pci_intx - the interrupt pin
- * @lock: protects the four flags below, and that the hardware follows them. Taken in hard
+ * @lock: protects the four flags below, and keeps the hardware in line with them. Taken in hard
  *	interrupts, and inside the locks of eventfds: no eventfd may be signalled with it held.
  * @masked: by the user, by having fired, or because INTx is off
  * @disabled: by the Interrupt Disable bit of the user's command register
- * @line_off: the host's interrupt line is disabled by us (without @can_mask)
- * @retry: an unmask that came by eventfd is left to @work
- * @can_mask: the function has a working Interrupt Disable and Interrupt Status; without, the
- *	host's line is masked in its place, and cannot be shared
- * @nomask: it may have them, but has been told not to use them (nointxmask)
- * @trigger: what the interrupt signals, or NULL; as in struct vfio_pci_vector
+ * @line_off: we have disabled the host's interrupt line (without @can_mask)
+ * @retry: an unmask by eventfd is left to @work
+ * @can_mask: the function has a working Interrupt Disable and Interrupt Status; otherwise, the
+ *	host's line is masked instead, and cannot be shared
+ * @nomask: it may have them, but must not use them (nointxmask)
+ * @trigger: the eventfd that the interrupt signals, or NULL; as in struct vfio_pci_vector
  * @unmask: eventfd that unmasks
- * @work: unmasks where an eventfd can be signalled
+ * @work: unmasks in a context that can signal an eventfd
  * @name: for /proc/interrupts
  */
 struct vfio_pci_intx {
@@ -86,15 +87,15 @@ struct vfio_pci_intx {
 
 /**
  * struct vfio_pci_irqs - interrupt state of a device
- * @lock: the interrupt lock: serialises VFIO_DEVICE_SET_IRQS and what else turns interrupts on and
- *	off. Innermost mutex; protects all that has no rule of its own.
- * @type: index of INTx, MSI or MSI-X, whichever is on, or VFIO_PCI_NUM_IRQS
- * @count: how many interrupts of each index the function has; of INTx, see vfio_pci_irq_count()
+ * @lock: the interrupt lock: serialises VFIO_DEVICE_SET_IRQS and everything else that enables and
+ *	disables interrupts. Innermost mutex; protects all fields that have no rule of their own.
+ * @type: index of INTx, MSI or MSI-X, whichever is enabled, or VFIO_PCI_NUM_IRQS
+ * @count: how many interrupts of each index the function has; for INTx, see vfio_pci_irq_count()
  * @dyn_msix: MSI-X vectors can be allocated while others are in use
- * @mapped: the IOMMU translates messages as it does other writes: no vector without a page table
+ * @mapped: the IOMMU translates MSIs like other writes: no vector without a page table
  * @attached: for SET_IRQS if @mapped: there is a page table; protected by the session lock
  * @intx: the interrupt pin
- * @vectors: while MSI or MSI-X is on, its @count[@type] vectors
+ * @vectors: while MSI or MSI-X is enabled, its @count[@type] vectors
  * @error: signalled on an uncorrected error, or NULL
  * @request: signalled when the host wants the device back, or NULL
  */
@@ -111,7 +112,7 @@ struct vfio_pci_irqs {
 	struct eventfd_ctx *request;
 };
 
-/* set.c: the way in */
+/* set.c: the entry points */
 void vfio_pci_irq_init(struct vfio_pci_device *vpd);
 void vfio_pci_irq_open(struct vfio_pci_device *vpd);
 void vfio_pci_irq_close(struct vfio_pci_device *vpd);
@@ -130,13 +131,13 @@ void vfio_pci_irq_signal_request(struct vfio_pci_device *vpd);
 /* intx.c */
 void vfio_pci_intx_disable_changed(struct vfio_pci_device *vpd);
 
-/* The rest is for this folder alone. */
+/* The rest is only for this directory. */
 
 /* One action of VFIO_DEVICE_SET_IRQS on one index, see set.c */
 typedef int (*vfio_pci_set_irq_fn)(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 				   const struct vfio_irq_set *set);
 
-/* Without eventfds: is the i-th of the interrupts that the user named meant? */
+/* Without eventfds: is the i-th interrupt of the user's range selected? */
 static inline bool vfio_pci_set_means(const struct vfio_irq_set *set, const u8 *data,
 				      unsigned int i)
 {

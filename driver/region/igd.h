@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The OpRegion of Intel's graphics, in memory of the firmware's. "IGD OpRegion/Software SCI
+ * The OpRegion of Intel graphics, in memory owned by the firmware. "IGD OpRegion/Software SCI
  * Specification for Skylake Processors", 0.5, sections 2 and 4.
  */
 #ifndef VFIO_PCI_IGD_H
@@ -9,7 +9,7 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 
-/* Its address, in config space of the function: ASLS */
+/* The register that holds its address, in config space of the function: ASLS */
 #define IGD_ASLS		0xfc
 
 #define IGD_OPREGION_SIZE	SZ_8K
@@ -22,15 +22,15 @@
 #define IGD_VERSION_2_0		0x0200
 #define IGD_VERSION_2_1		0x0201
 
-/* The VBT's own header has 16 bits for its size. What is far beyond that is no VBT. */
+/* The VBT's own header has 16 bits for its size. Anything far larger is not a VBT. */
 #define IGD_VBT_MAX		SZ_1M
 
 /**
- * struct igd_layout - what an OpRegion says of itself
+ * struct igd_layout - layout of an OpRegion
  * @vbt: address of the VBT that did not fit into it
- * @vbt_size: bytes of that, 0 if there is none
- * @version: as the user is to see it
- * @rvda: likewise
+ * @vbt_size: size of that VBT in bytes, 0 if there is none
+ * @version: the version that the user sees
+ * @rvda: the RVDA that the user sees
  */
 struct igd_layout {
 	u64 vbt;
