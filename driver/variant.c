@@ -12,13 +12,15 @@
 /**
  * vfio_pci_variant_probe - a function of a variant is to be given to user space
  * @pdev: the function
- * @variant: what is special about it; has to outlive vfio_pci_remove()
+ * @id: by VFIO_PCI_VARIANT_ID(); -ENODEV for others, as new_id makes
  *
  * Return: 0; an error of vfio_pci_probe()
  */
-int vfio_pci_variant_probe(struct pci_dev *pdev, const struct vfio_pci_variant *variant)
+int vfio_pci_variant_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
-	return vfio_pci_probe(pdev, variant);
+	if (!id->driver_data)
+		return -ENODEV;
+	return vfio_pci_probe(pdev, (const struct vfio_pci_variant *)id->driver_data);
 }
 EXPORT_SYMBOL_NS_GPL(vfio_pci_variant_probe, "VFIO_PCI");
 

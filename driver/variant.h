@@ -51,6 +51,12 @@ struct vfio_mig_kind {
 	bool must;
 };
 
+/* A range to log. As user space has it, so that it need not be copied */
+struct vfio_mig_range {
+	u64 iova;
+	u64 length;
+};
+
 /**
  * struct vfio_mig_ops - how a device migrates
  * @features: VFIO_MIGRATION_STOP_COPY and what else it can do; 0 if it cannot migrate. Called once
@@ -87,7 +93,7 @@ struct vfio_mig_kind {
  * Each is called by one thread at a time, with the state's mutex held, in process context. None but
  * @features must be fast; but none may wait for ever: see vfio_mig_wait().
  *
- * Who returns an error has given its reason by vfio_device_err(), and has changed nothing: the
+ * Who returns an error has given its reason by vfio_mig_err(), and has changed nothing: the
  * state stays, or goes back to, what it was. -ETIMEDOUT is for what the device has not answered,
  * so that nobody knows: then a transition ends in ERROR, out of which the user gets by a reset.
  * If @load_end fails it ends there in any case.
@@ -102,7 +108,7 @@ struct vfio_mig_ops {
 	ssize_t (*save_more)(struct vfio_pci_device *vpd, void *buf, size_t room, u32 *tag);
 	ssize_t (*save_final)(struct vfio_pci_device *vpd, void *buf, size_t room, u32 *tag);
 	int (*save_end)(struct vfio_pci_device *vpd);
-	int (*pending)(struct vfio_pci_device *vpd, u64 *bytes, bool *again);
+	u64 (*pending)(struct vfio_pci_device *vpd, bool *again);
 	u64 (*size)(struct vfio_pci_device *vpd);
 	const struct vfio_mig_kind *kinds;
 	unsigned int nr_kinds;
@@ -111,8 +117,7 @@ struct vfio_mig_ops {
 	int (*load_end)(struct vfio_pci_device *vpd);
 	void (*forget)(struct vfio_pci_device *vpd);
 	int (*log_start)(struct vfio_pci_device *vpd, u64 *page_size,
-			 const struct vfio_device_feature_dma_logging_range *ranges,
-			 unsigned int nr);
+			 const struct vfio_mig_range *ranges, unsigned int nr);
 	int (*log_stop)(struct vfio_pci_device *vpd);
 	int (*log_report)(struct vfio_pci_device *vpd, u64 iova, u32 nr, unsigned long *bitmap);
 	unsigned int log_ranges;
@@ -132,14 +137,19 @@ struct vfio_pci_variant {
 	size_t data_size;
 };
 
-/* The rest of a variant's struct pci_driver; its id_table has PCI_DRIVER_OVERRIDE_DEVICE_VFIO(). */
+/* In the id_table of a variant's struct pci_driver: what it is for; and all but name and id_table */
+#define VFIO_PCI_VARIANT_ID(_vendor, _device, _variant)		\
+	PCI_DRIVER_OVERRIDE_DEVICE_VFIO(_vendor, _device),	\
+	.driver_data = (kernel_ulong_t)&(_variant)
+
 #define VFIO_PCI_VARIANT_DRIVER				\
 	.driver_managed_dma = true,			\
+	.probe = vfio_pci_variant_probe,		\
 	.remove = vfio_pci_remove,			\
 	.err_handler = &vfio_pci_error_handlers,	\
 	.driver.pm = pm_ptr(&vfio_pci_pm_ops)
 
-int vfio_pci_variant_probe(struct pci_dev *pdev, const struct vfio_pci_variant *variant);
+int vfio_pci_variant_probe(struct pci_dev *pdev, const struct pci_device_id *id);
 void vfio_pci_remove(struct pci_dev *pdev);
 extern const struct pci_error_handlers vfio_pci_error_handlers;
 extern const struct dev_pm_ops vfio_pci_pm_ops;
@@ -150,6 +160,10 @@ int vfio_pci_variant_read(struct vfio_pci_device *vpd, unsigned int bar, u64 off
 			  size_t len);
 int vfio_pci_variant_write(struct vfio_pci_device *vpd, unsigned int bar, u64 off,
 			   const void *buf, size_t len);
+
+/* Give the reason of a failure to the device's user, as by vfio_device_err(). */
+#define vfio_mig_err(_vpd, _error, _fmt, ...) \
+	vfio_device_err(vfio_pci_variant_vdev(_vpd), _error, _fmt, ##__VA_ARGS__)
 
 /* For a wait: see vfio_mig_wait() */
 struct vfio_mig_timer {

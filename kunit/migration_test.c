@@ -28,7 +28,7 @@ static const u64 kinds_of_devices[] = { 0, P2P, PRE_COPY, P2P | PRE_COPY };
 
 /* The first step, of a device that has all states; 0 where there is no way. By the uAPI's rules */
 static const u8 first_step[NR][NR] = {
-	/*	     -  STOP   RUN    COPY   RESUME RUN_P  PRE    PRE_P */
+	/* ERROR, STOP, RUN, COPY, RESUME, RUN_P, PRE, PRE_P */
 	[STOP] =   { 0, 0,     RUN_P, COPY,  RESUME, RUN_P, RUN_P, RUN_P },
 	[RUN] =	   { 0, RUN_P, 0,     RUN_P, RUN_P, RUN_P, PRE,   RUN_P },
 	[COPY] =   { 0, STOP,  STOP,  0,     STOP,  STOP,  0,     0 },
@@ -174,7 +174,7 @@ static void deeds(struct kunit *test)
 				KUNIT_EXPECT_TRUE_MSG(test, model_is(&m, arcs[i].to), "step %u", i);
 				continue;
 			}
-			/* The next one fails, so these go back. What is only kept in mind cannot. */
+			/* The next one fails, so these go back. SAVE_REST cannot fail. */
 			if (arcs[i].deeds[j] == VFIO_MIG_NOTHING ||
 			    arcs[i].deeds[j] == VFIO_MIG_SAVE_REST)
 				continue;
@@ -240,11 +240,11 @@ static void records(struct kunit *test)
 
 #define K 0x1000ULL
 
-static void ranges(struct kunit *test)
+static void log_ranges(struct kunit *test)
 {
 	static const struct {
 		unsigned int nr, max, left;
-		vfio_mig_range in[5], out[5];
+		struct vfio_mig_range in[5], out[5];
 	} parts[] = {
 		{ 1, 1, 1, { { 5 * K, K } }, { { 5 * K, K } } },
 		/* Sorted, and kept apart if they may be */
@@ -261,20 +261,20 @@ static void ranges(struct kunit *test)
 		{ 2, 1, 1, { { 0, K }, { U64_MAX - 2 * K + 1, K } },
 			   { { 0, U64_MAX - K + 1 } } },
 	};
-	vfio_mig_range range[5];
+	struct vfio_mig_range range[5];
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
 		memcpy(range, parts[i].in, sizeof(range));
 		KUNIT_EXPECT_EQ_MSG(test, vfio_mig_merge(range, parts[i].nr, parts[i].max),
-				    parts[i].left, "ranges %u", i);
+				    parts[i].left, "part %u", i);
 		KUNIT_EXPECT_MEMEQ_MSG(test, range, parts[i].out, parts[i].left * sizeof(*range),
-				       "ranges %u", i);
+				       "part %u", i);
 	}
 }
 
 /* Of the device's pages, of 4 or 16 KiB, some are written; reported by 4, 8 and 64 KiB. */
-static void report_bits(struct kunit *test)
+static void log_bits(struct kunit *test)
 {
 	static const struct {
 		u64 iova, length, user, at, device;
@@ -301,7 +301,7 @@ static void report_bits(struct kunit *test)
 		bits[0] = 0;
 		vfio_mig_log_add(&slice, &parts[i].dirty, parts[i].at, parts[i].nr,
 				 parts[i].device);
-		KUNIT_EXPECT_EQ_MSG(test, bits[0], parts[i].bits, "report %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, bits[0], parts[i].bits, "part %u", i);
 	}
 }
 
@@ -310,8 +310,8 @@ static struct kunit_case migration_cases[] = {
 	KUNIT_CASE(states),
 	KUNIT_CASE(deeds),
 	KUNIT_CASE(records),
-	KUNIT_CASE(ranges),
-	KUNIT_CASE(report_bits),
+	KUNIT_CASE(log_ranges),
+	KUNIT_CASE(log_bits),
 	{}
 };
 

@@ -10,16 +10,17 @@
 
 #include "vfio_pci.h"
 
-typedef struct vfio_device_feature_dma_logging_range vfio_mig_range;
+static_assert(sizeof(struct vfio_mig_range) ==
+	      sizeof(struct vfio_device_feature_dma_logging_range));
 
-static u64 vfio_mig_range_end(const vfio_mig_range *range)
+static u64 vfio_mig_range_end(const struct vfio_mig_range *range)
 {
 	return range->iova + range->length;
 }
 
 static int vfio_mig_range_cmp(const void *a, const void *b)
 {
-	const vfio_mig_range *x = a, *y = b;
+	const struct vfio_mig_range *x = a, *y = b;
 
 	return cmp_int(x->iova, y->iova);
 }
@@ -34,7 +35,7 @@ static int vfio_mig_range_cmp(const void *a, const void *b)
  *
  * Return: how many there are now, apart from each other
  */
-unsigned int vfio_mig_merge(vfio_mig_range *ranges, unsigned int nr, unsigned int max)
+unsigned int vfio_mig_merge(struct vfio_mig_range *ranges, unsigned int nr, unsigned int max)
 {
 	unsigned int i, best;
 	u64 gap, least;
@@ -73,7 +74,7 @@ bool vfio_mig_has_log(struct vfio_device *vdev)
 	return mig && mig->features & VFIO_MIG_LOG;
 }
 
-static int vfio_mig_check_ranges(struct vfio_cmd *cmd, const vfio_mig_range *ranges,
+static int vfio_mig_check_ranges(struct vfio_cmd *cmd, const struct vfio_mig_range *ranges,
 				 unsigned int nr, u64 page_size)
 {
 	unsigned int i;
@@ -104,7 +105,7 @@ int vfio_mig_log_start(struct vfio_cmd *cmd)
 {
 	struct vfio_device_feature_dma_logging_control *control = cmd->data;
 	struct vfio_mig *mig = to_vfio_pci(cmd->vdev)->mig;
-	vfio_mig_range *ranges = (void *)(control + 1);
+	struct vfio_mig_range *ranges = (void *)(control + 1);
 	u64 page_size = control->page_size;
 	unsigned int nr;
 	int ret;
@@ -146,7 +147,7 @@ int vfio_mig_log_stop(struct vfio_cmd *cmd)
 	return ret;
 }
 
-/* Those of @nr pages of the device's, from @iova on, that were written are of which of the user's? */
+/* Which of the user's pages have those of @nr of the device's, from @iova on, that were written? */
 static void vfio_mig_log_add(const struct vfio_log_slice *slice, const unsigned long *bitmap,
 			     u64 iova, u32 nr, u64 page_size)
 {
@@ -172,12 +173,12 @@ int vfio_mig_log_report(struct vfio_cmd *cmd)
 {
 	const struct vfio_log_slice *slice = cmd->data;
 	struct vfio_mig *mig = to_vfio_pci(cmd->vdev)->mig;
-	unsigned long *bitmap __free(kvfree) = NULL;
+	unsigned long *bitmap __free(kvfree) = kvmalloc(mig->ops->log_pages / 8,
+							GFP_KERNEL_ACCOUNT);
 	u64 at, last;
 	u32 nr;
 	int ret;
 
-	bitmap = kvmalloc(mig->ops->log_pages / 8, GFP_KERNEL_ACCOUNT);
 	if (!bitmap)
 		return -ENOMEM;
 	guard(vfio_mig)(mig);

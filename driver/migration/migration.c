@@ -110,7 +110,7 @@ static int vfio_mig_do(struct vfio_mig *mig, enum vfio_mig_deed deed, struct vfi
 	}
 }
 
-/* One step. If it fails, what has been done of it is taken back; where that fails, it is ERROR. */
+/* One step. If it fails, what has been done of it is taken back; if that fails, it is ERROR. */
 static int vfio_mig_step(struct vfio_mig *mig, const struct vfio_mig_arc *arc,
 			 struct vfio_cmd *cmd)
 {
@@ -123,7 +123,7 @@ static int vfio_mig_step(struct vfio_mig *mig, const struct vfio_mig_arc *arc,
 		mig->state = arc->to;
 		return 0;
 	}
-	/* The last deed has done nothing, unless it says otherwise, or leaves half a state loaded. */
+	/* The last deed has done nothing, unless it says so, or leaves half a state loaded. */
 	i--;
 	lost = ret == -ETIMEDOUT || arc->deeds[i] == VFIO_MIG_LOAD_END;
 	while (--i >= 0 && !lost)

@@ -138,7 +138,6 @@ bool vfio_mig_has_log(struct vfio_device *vdev);
 int vfio_mig_log_start(struct vfio_cmd *cmd);
 int vfio_mig_log_stop(struct vfio_cmd *cmd);
 int vfio_mig_log_report(struct vfio_cmd *cmd);
-unsigned int vfio_mig_merge(struct vfio_device_feature_dma_logging_range *ranges, unsigned int nr,
-			    unsigned int max);
+unsigned int vfio_mig_merge(struct vfio_mig_range *ranges, unsigned int nr, unsigned int max);
 
 #endif

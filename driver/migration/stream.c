@@ -48,25 +48,17 @@ int vfio_mig_save_begin(struct vfio_mig *mig, struct vfio_cmd *cmd)
 	ret = mig->ops->save_begin(mig->vpd, &room);
 	if (ret)
 		return ret;
-	ret = mig->ops->pending(mig->vpd, &mig->first, &again);
-	if (ret)
-		goto end;
 	stream = vfio_stream_new(cmd, true, room);
-	if (IS_ERR(stream)) {
-		ret = PTR_ERR(stream);
-		goto end;
-	}
+	if (IS_ERR(stream))
+		return mig->ops->save_end(mig->vpd) ? -ETIMEDOUT : PTR_ERR(stream);
 	mig->stream = stream;
-	mig->first = max(mig->first, 1ULL);
+	mig->first = max(mig->ops->pending(mig->vpd, &again), 1ULL);
 	mig->counted = false;
 	mig->rest = false;
 	mig->final = false;
 	mig->done = false;
 	vfio_mig_queue(mig);
 	return 0;
-
-end:
-	return mig->ops->save_end(mig->vpd) ? -ETIMEDOUT : ret;
 }
 
 /**
@@ -242,7 +234,7 @@ int vfio_mig_check(struct vfio_device *vdev, u32 *order, u32 tag, u32 flags, u64
  * @stream: a data file of this session
  * @info: the answer
  *
- * Return: 0; -EINVAL in other states than PRE_COPY and PRE_COPY_P2P; an error of the device
+ * Return: 0; -EINVAL in other states than PRE_COPY and PRE_COPY_P2P
  */
 int vfio_mig_precopy_info(struct vfio_device *vdev, struct vfio_stream *stream,
 			  struct vfio_precopy_info *info)
@@ -250,14 +242,11 @@ int vfio_mig_precopy_info(struct vfio_device *vdev, struct vfio_stream *stream,
 	struct vfio_mig *mig = to_vfio_pci(vdev)->mig;
 	u64 pending, done, left;
 	bool again = false;
-	int ret;
 
 	guard(vfio_mig)(mig);
 	if (stream != mig->stream || mig->rest || mig->state == VFIO_DEVICE_STATE_RESUMING)
 		return vfio_device_err(vdev, -EINVAL, "the data file is not in a pre-copy");
-	ret = mig->ops->pending(mig->vpd, &pending, &again);
-	if (ret)
-		return ret;
+	pending = mig->ops->pending(mig->vpd, &again);
 	vfio_stream_count(stream, &done, &left);
 	if (again && mig->tells_again) {
 		info->flags = VFIO_PRECOPY_INFO_REINIT;

@@ -14,7 +14,6 @@
 
 #define EDU_MAGIC		0x00
 #define   EDU_MAGIC_VALUE	0x4d454475
-#define EDU_VERSION		0x04
 #define EDU_FEATURES		0x08
 #define   EDU_FEATURE_PRE_COPY	BIT(0)
 #define   EDU_FEATURE_P2P	BIT(1)
@@ -24,8 +23,8 @@
 #define EDU_RESULT		0x14
 #define   EDU_RESULT_BUSY	1
 #define   EDU_RESULT_REFUSED	3
-#define EDU_ARG0		0x18
-#define EDU_OUT0		0x28
+#define EDU_ARGS		0x18
+#define EDU_OUTS		0x28
 #define EDU_PENDING		0x40
 #define EDU_ABORT		0x44
 #define EDU_WINDOW		0x10000
@@ -51,322 +50,201 @@ enum edu_command {
 	EDU_LOG_REPORT,
 };
 
-/* What a state is of: the first record. Only a device with as much memory can load it. */
-struct edu_identity {
-	__le32 magic;
-	__le32 version;
-	__le32 size;
-	__le32 reserved;
-};
-
-/* A piece of memory, as the device gives it; its bytes follow. A record has several of them. */
-struct edu_piece {
-	__le32 offset;
-	__le32 length;
-};
-
 enum edu_tag {
-	EDU_TAG_IDENTITY = 0x45440001,
-	EDU_TAG_MEMORY,
-	EDU_TAG_REGISTERS,
+	EDU_TAG_MEMORY = 0x45440001,	/* pieces: le32 offset, le32 length, bytes */
+	EDU_TAG_REGISTERS,		/* with a checksum of all, which the device checks */
 };
 
 static const struct vfio_mig_kind edu_kinds[] = {
-	{ .tag = EDU_TAG_IDENTITY, .max = sizeof(struct edu_identity), .once = true, .must = true },
-	{ .tag = EDU_TAG_MEMORY, .max = SZ_1M },
+	{ .tag = EDU_TAG_MEMORY, .max = SZ_1M, .must = true },
 	{ .tag = EDU_TAG_REGISTERS, .max = EDU_WINDOW_SIZE, .once = true, .must = true },
 };
 
-/**
- * struct edu - what is known of a device
- * @identified: the first record of what is being saved has been given
- * @finished: the last one has
- */
+/* What is known of a device: the last record has been saved. */
 struct edu {
-	bool identified;
 	bool finished;
 };
 
-static int edu_read(struct vfio_pci_device *vpd, u32 off, u32 *val)
+static u32 edu_get(struct vfio_pci_device *vpd, u32 off)
 {
-	__le32 raw;
-	int ret = vfio_pci_variant_read(vpd, EDU_BAR, off, &raw, sizeof(raw));
+	__le32 raw = 0;
 
-	*val = ret ? 0 : le32_to_cpu(raw);
-	return ret;
+	vfio_pci_variant_read(vpd, EDU_BAR, off, &raw, sizeof(raw));
+	return le32_to_cpu(raw);
 }
 
-static int edu_write(struct vfio_pci_device *vpd, u32 off, u32 val)
+static int edu_put(struct vfio_pci_device *vpd, u32 off, u32 val)
 {
 	__le32 raw = cpu_to_le32(val);
 
 	return vfio_pci_variant_write(vpd, EDU_BAR, off, &raw, sizeof(raw));
 }
 
-/* With four arguments, and two answers in @out, which may be NULL */
-static int edu_command_args(struct vfio_pci_device *vpd, enum edu_command command,
-			    const u32 args[4], u32 *out)
+/*
+ * The arguments are two of 64 bits, or four of 32. Of two answers the first is in @out. That the
+ * function cannot be reached reads as 0, which is no command's result.
+ */
+static int edu_command(struct vfio_pci_device *vpd, enum edu_command command, u64 arg0, u64 arg2,
+		       u32 *out)
 {
-	struct vfio_device *vdev = vfio_pci_variant_vdev(vpd);
+	__le64 args[] = { cpu_to_le64(arg0), cpu_to_le64(arg2) };
 	struct vfio_mig_timer timer;
 	u32 result;
-	int ret, i;
+	int ret;
 
-	for (i = 0; i < 4; i++) {
-		ret = edu_write(vpd, EDU_ARG0 + 4 * i, args[i]);
-		if (ret)
-			return ret;
-	}
+	ret = vfio_pci_variant_write(vpd, EDU_BAR, EDU_ARGS, args, sizeof(args)) ?:
+	      edu_put(vpd, EDU_COMMAND, command);
 	vfio_mig_timer_start(&timer, EDU_COMMAND_MS);
-	ret = edu_write(vpd, EDU_COMMAND, command) ?: edu_read(vpd, EDU_RESULT, &result);
-	while (!ret && (u16)result == EDU_RESULT_BUSY)
-		ret = vfio_mig_wait(vpd, &timer) ?: edu_read(vpd, EDU_RESULT, &result);
+	while (!ret && (u16)(result = edu_get(vpd, EDU_RESULT)) == EDU_RESULT_BUSY)
+		ret = vfio_mig_wait(vpd, &timer);
 	if (ret == -ETIMEDOUT) {
-		edu_write(vpd, EDU_ABORT, 1);
-		return vfio_device_err(vdev, ret, "command %u of the device has not ended in %u ms",
-				       command, EDU_COMMAND_MS);
+		edu_put(vpd, EDU_ABORT, 1);
+		return vfio_mig_err(vpd, ret, "command %u of the device has not ended in %u ms",
+				    command, EDU_COMMAND_MS);
 	}
-	if (ret)
-		return ret;
-	if (result != command << 16)
-		return vfio_device_err(vdev, (u16)result == EDU_RESULT_REFUSED ? -EINVAL : -EIO,
-				       "command %u of the device has failed: %#x", command, result);
-	for (i = 0; out && i < 2 && !ret; i++)
-		ret = edu_read(vpd, EDU_OUT0 + 4 * i, &out[i]);
+	if (!ret && result != command << 16)
+		return vfio_mig_err(vpd, (u16)result == EDU_RESULT_REFUSED ? -EINVAL : -EIO,
+				    "command %u of the device has failed: %#x", command, result);
+	if (!ret && out)
+		*out = edu_get(vpd, EDU_OUTS);
 	return ret;
 }
 
-static int edu_command(struct vfio_pci_device *vpd, enum edu_command command)
-{
-	return edu_command_args(vpd, command, (u32[4]){}, NULL);
+#define EDU_SIMPLE(_name, _command)					\
+static int edu_##_name(struct vfio_pci_device *vpd)			\
+{									\
+	return edu_command(vpd, EDU_##_command, 0, 0, NULL);		\
 }
+
+EDU_SIMPLE(stop_initiator, SUSPEND_INITIATOR)
+EDU_SIMPLE(stop_responder, SUSPEND_RESPONDER)
+EDU_SIMPLE(start_responder, RESUME_RESPONDER)
+EDU_SIMPLE(start_initiator, RESUME_INITIATOR)
+EDU_SIMPLE(save_cancel, SAVE_CANCEL)
+EDU_SIMPLE(load_begin, LOAD_BEGIN)
+EDU_SIMPLE(load_end, LOAD_END)
+EDU_SIMPLE(log_stop, LOG_STOP)
 
 static u64 edu_features(struct vfio_pci_device *vpd)
 {
-	u64 features = VFIO_MIGRATION_STOP_COPY;
-	u32 magic, version, has;
+	u32 has = edu_get(vpd, EDU_FEATURES);
 
-	if (edu_read(vpd, EDU_MAGIC, &magic) || edu_read(vpd, EDU_VERSION, &version) ||
-	    edu_read(vpd, EDU_FEATURES, &has) || magic != EDU_MAGIC_VALUE || version != 1)
+	if (edu_get(vpd, EDU_MAGIC) != EDU_MAGIC_VALUE)
 		return 0;
-	if (has & EDU_FEATURE_PRE_COPY)
-		features |= VFIO_MIGRATION_PRE_COPY;
-	if (has & EDU_FEATURE_P2P)
-		features |= VFIO_MIGRATION_P2P;
-	if (has & EDU_FEATURE_LOG)
-		features |= VFIO_MIG_LOG;
-	return features;
-}
-
-static int edu_stop_initiator(struct vfio_pci_device *vpd)
-{
-	return edu_command(vpd, EDU_SUSPEND_INITIATOR);
-}
-
-static int edu_stop_responder(struct vfio_pci_device *vpd)
-{
-	return edu_command(vpd, EDU_SUSPEND_RESPONDER);
-}
-
-static int edu_start_responder(struct vfio_pci_device *vpd)
-{
-	return edu_command(vpd, EDU_RESUME_RESPONDER);
-}
-
-static int edu_start_initiator(struct vfio_pci_device *vpd)
-{
-	return edu_command(vpd, EDU_RESUME_INITIATOR);
+	return VFIO_MIGRATION_STOP_COPY |
+	       (has & EDU_FEATURE_PRE_COPY ? VFIO_MIGRATION_PRE_COPY : 0) |
+	       (has & EDU_FEATURE_P2P ? VFIO_MIGRATION_P2P : 0) |
+	       (has & EDU_FEATURE_LOG ? VFIO_MIG_LOG : 0);
 }
 
 static int edu_save_begin(struct vfio_pci_device *vpd, size_t *room)
 {
 	struct edu *edu = vfio_pci_variant_data(vpd);
 
-	edu->identified = false;
 	edu->finished = false;
 	/* With its header, a record is what user space likes to read at once. */
 	*room = SZ_1M - sizeof(struct vfio_record);
-	return edu_command(vpd, EDU_SAVE_BEGIN);
+	return edu_command(vpd, EDU_SAVE_BEGIN, 0, 0, NULL);
 }
 
-/* What a command has put into the window, of which @out[0] tells the length */
-static ssize_t edu_take(struct vfio_pci_device *vpd, enum edu_command command, void *buf,
-			u32 out[2])
+/* What a command has put into the window */
+static ssize_t edu_take(struct vfio_pci_device *vpd, enum edu_command command, void *buf)
 {
-	int ret = edu_command_args(vpd, command, (u32[4]){}, out);
+	u32 len;
+	int ret = edu_command(vpd, command, 0, 0, &len);
 
 	if (ret)
 		return ret;
-	if (out[0] > EDU_WINDOW_SIZE)
-		return vfio_device_err(vfio_pci_variant_vdev(vpd), -EIO,
-				       "the device has put %u bytes into its window", out[0]);
-	return vfio_pci_variant_read(vpd, EDU_BAR, EDU_WINDOW, buf, out[0]) ?: (ssize_t)out[0];
-}
-
-static ssize_t edu_save_identity(struct vfio_pci_device *vpd, void *buf)
-{
-	struct edu_identity *identity = buf;
-	u32 size;
-	int ret = edu_read(vpd, EDU_SIZE, &size);
-
-	*identity = (struct edu_identity){
-		.magic = cpu_to_le32(EDU_MAGIC_VALUE),
-		.version = cpu_to_le32(1),
-		.size = cpu_to_le32(size),
-	};
-	return ret ?: sizeof(*identity);
+	if (len > EDU_WINDOW_SIZE)
+		return vfio_mig_err(vpd, -EIO, "the device has put %u bytes into its window", len);
+	return vfio_pci_variant_read(vpd, EDU_BAR, EDU_WINDOW, buf, len) ?: (ssize_t)len;
 }
 
 static ssize_t edu_save_more(struct vfio_pci_device *vpd, void *buf, size_t room, u32 *tag)
 {
-	struct edu *edu = vfio_pci_variant_data(vpd);
 	size_t done = 0;
-	u32 out[2] = {};
 	ssize_t n;
 
-	if (!edu->identified) {
-		edu->identified = true;
-		*tag = EDU_TAG_IDENTITY;
-		return edu_save_identity(vpd, buf);
-	}
 	*tag = EDU_TAG_MEMORY;
-	while (room - done >= EDU_WINDOW_SIZE && !(out[1] & 1)) {
-		n = edu_take(vpd, EDU_SAVE_CHUNK, buf + done, out);
-		if (n < 0)
-			return n;
-		if (!n)
-			break;
-		done += n;
-	}
-	return done;
+	do {
+		n = edu_take(vpd, EDU_SAVE_CHUNK, buf + done);
+		done += max(n, 0);
+	} while (n > 0 && room - done >= EDU_WINDOW_SIZE);
+	return n < 0 ? n : done;
 }
 
 static ssize_t edu_save_final(struct vfio_pci_device *vpd, void *buf, size_t room, u32 *tag)
 {
 	struct edu *edu = vfio_pci_variant_data(vpd);
-	u32 out[2];
+	ssize_t n;
 
 	if (edu->finished)
 		return 0;
-	edu->finished = true;
+	n = edu_take(vpd, EDU_SAVE_FINAL, buf);
+	edu->finished = n > 0;
 	*tag = EDU_TAG_REGISTERS;
-	return edu_take(vpd, EDU_SAVE_FINAL, buf, out);
+	return n;
 }
 
 static int edu_save_end(struct vfio_pci_device *vpd)
 {
-	return edu_command(vpd, EDU_SAVE_CANCEL);
+	struct edu *edu = vfio_pci_variant_data(vpd);
+
+	return edu->finished ? 0 : edu_save_cancel(vpd);
 }
 
-static int edu_pending(struct vfio_pci_device *vpd, u64 *bytes, bool *again)
+static u64 edu_pending(struct vfio_pci_device *vpd, bool *again)
 {
-	u32 pending;
-	int ret = edu_read(vpd, EDU_PENDING, &pending);
-
-	*bytes = pending;
-	return ret;
+	return edu_get(vpd, EDU_PENDING);
 }
 
 static u64 edu_size(struct vfio_pci_device *vpd)
 {
-	u32 size;
-
-	return edu_read(vpd, EDU_SIZE, &size) ? 0 : size;
+	return edu_get(vpd, EDU_SIZE);
 }
 
-static int edu_load_begin(struct vfio_pci_device *vpd)
-{
-	return edu_command(vpd, EDU_LOAD_BEGIN);
-}
-
+/* The device checks what it is given, too. */
 static int edu_give(struct vfio_pci_device *vpd, const void *data, u32 len, bool registers)
 {
 	return vfio_pci_variant_write(vpd, EDU_BAR, EDU_WINDOW, data, len) ?:
-	       edu_command_args(vpd, EDU_LOAD_CHUNK, (u32[4]){ len, registers }, NULL);
-}
-
-static int edu_load_identity(struct vfio_pci_device *vpd, const void *data, size_t len)
-{
-	const struct edu_identity *identity = data;
-	u32 size;
-	int ret = edu_read(vpd, EDU_SIZE, &size);
-
-	if (ret)
-		return ret;
-	if (len != sizeof(*identity) || le32_to_cpu(identity->magic) != EDU_MAGIC_VALUE ||
-	    le32_to_cpu(identity->version) != 1 || le32_to_cpu(identity->size) != size)
-		return vfio_device_err(vfio_pci_variant_vdev(vpd), -EINVAL,
-				       "the state is not of a device like this one");
-	return 0;
-}
-
-static int edu_load_memory(struct vfio_pci_device *vpd, const void *data, size_t len)
-{
-	const struct edu_piece *piece;
-	size_t n;
-	int ret;
-
-	for (; len; data += n, len -= n) {
-		piece = data;
-		n = len < sizeof(*piece) ? SIZE_MAX :
-		    sizeof(*piece) + (size_t)get_unaligned_le32(&piece->length);
-		if (n > len || n > EDU_WINDOW_SIZE)
-			return vfio_device_err(vfio_pci_variant_vdev(vpd), -EINVAL,
-					       "a piece of the device's memory is not whole");
-		ret = edu_give(vpd, data, n, false);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	       edu_command(vpd, EDU_LOAD_CHUNK, len | (u64)registers << 32, 0, NULL);
 }
 
 static int edu_load(struct vfio_pci_device *vpd, u32 tag, const void *data, size_t len)
 {
-	switch (tag) {
-	case EDU_TAG_IDENTITY:
-		return edu_load_identity(vpd, data, len);
-	case EDU_TAG_MEMORY:
-		return edu_load_memory(vpd, data, len);
-	default:
-		return edu_give(vpd, data, len, true);
-	}
-}
+	size_t n;
+	int ret = 0;
 
-static int edu_load_end(struct vfio_pci_device *vpd)
-{
-	return edu_command(vpd, EDU_LOAD_END);
+	if (tag == EDU_TAG_REGISTERS)
+		return edu_give(vpd, data, len, true);
+	for (; len && !ret; data += n, len -= n) {
+		n = len < 8 ? SIZE_MAX : 8 + (size_t)get_unaligned_le32(data + 4);
+		if (n > min(len, EDU_WINDOW_SIZE))
+			return vfio_mig_err(vpd, -EINVAL, "a piece of the memory is not whole");
+		ret = edu_give(vpd, data, n, false);
+	}
+	return ret;
 }
 
 static int edu_log_start(struct vfio_pci_device *vpd, u64 *page_size,
-			 const struct vfio_device_feature_dma_logging_range *ranges,
-			 unsigned int nr)
+			 const struct vfio_mig_range *ranges, unsigned int nr)
 {
-	u32 shift = clamp(ilog2(*page_size), 12, 21);
-	unsigned int i;
-	int ret;
+	unsigned int shift = clamp(ilog2(*page_size), 12, 21), i;
+	int ret = 0;
 
-	ret = edu_command_args(vpd, EDU_LOG_START, (u32[4]){ shift }, NULL);
 	for (i = 0; i < nr && !ret; i++)
-		ret = edu_command_args(vpd, EDU_LOG_RANGE,
-				       (u32[4]){ lower_32_bits(ranges[i].iova),
-						 upper_32_bits(ranges[i].iova),
-						 lower_32_bits(ranges[i].length),
-						 upper_32_bits(ranges[i].length) }, NULL);
+		ret = edu_command(vpd, EDU_LOG_RANGE, ranges[i].iova, ranges[i].length, NULL);
+	ret = ret ?: edu_command(vpd, EDU_LOG_START, shift, 0, NULL);
+	if (ret)
+		edu_log_stop(vpd);
 	*page_size = BIT_ULL(shift);
 	return ret;
 }
 
-static int edu_log_stop(struct vfio_pci_device *vpd)
-{
-	return edu_command(vpd, EDU_LOG_STOP);
-}
-
 static int edu_log_report(struct vfio_pci_device *vpd, u64 iova, u32 nr, unsigned long *bitmap)
 {
-	const u32 args[4] = { lower_32_bits(iova), upper_32_bits(iova), nr };
-
-	/* Both are little-endian. */
-	return edu_command_args(vpd, EDU_LOG_REPORT, args, NULL) ?:
+	/* Both bitmaps are little-endian. */
+	return edu_command(vpd, EDU_LOG_REPORT, iova, nr, NULL) ?:
 	       vfio_pci_variant_read(vpd, EDU_BAR, EDU_WINDOW, bitmap, DIV_ROUND_UP(nr, 8));
 }
 
@@ -400,14 +278,9 @@ static const struct vfio_pci_variant edu_variant = {
 	.data_size = sizeof(struct edu),
 };
 
-static int edu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
-{
-	return vfio_pci_variant_probe(pdev, &edu_variant);
-}
-
-/* libvirt and others choose the driver by the alias, which is vfio_pci:v00001234d000011EA... */
+/* libvirt and others choose the driver by its alias: vfio_pci:v00001234d000011EA... */
 static const struct pci_device_id edu_table[] = {
-	{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(0x1234, 0x11ea) },
+	{ VFIO_PCI_VARIANT_ID(0x1234, 0x11ea, edu_variant) },
 	{}
 };
 MODULE_DEVICE_TABLE(pci, edu_table);
@@ -415,7 +288,6 @@ MODULE_DEVICE_TABLE(pci, edu_table);
 static struct pci_driver edu_driver = {
 	.name = "edu-mig-vfio-pci",
 	.id_table = edu_table,
-	.probe = edu_probe,
 	VFIO_PCI_VARIANT_DRIVER,
 };
 module_pci_driver(edu_driver);
