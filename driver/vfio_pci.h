@@ -10,14 +10,13 @@
 #include <linux/srcu.h>
 #include <linux/workqueue.h>
 
-#include "vfio_device.h"
+#include "variant.h"
 #include "config/config.h"
 #include "irq/irq.h"
+#include "migration/migration.h"
 
 struct dma_buf_attachment;
 struct phys_vec;
-struct vfio_pci_device;
-struct vfio_pci_region;
 
 /**
  * enum vfio_pci_hw - whose the hardware is, and what is left of its last user; see session.c
@@ -61,23 +60,6 @@ enum vfio_pci_decode {
 	VFIO_PCI_DECODE_OFF,
 	VFIO_PCI_DECODE_BUSY,
 	VFIO_PCI_DECODE_ON,
-};
-
-/**
- * struct vfio_pci_region_ops - what a kind of region does
- * @info: fill size and flags of @info, and add capabilities
- * @read: move io->len bytes from @off of the region; how many were moved, or a negative errno
- * @write: likewise, to the device (optional: without it writes are refused)
- * @mmap: accept the VMA (optional)
- */
-struct vfio_pci_region_ops {
-	int (*info)(struct vfio_pci_device *vpd, unsigned int index,
-		    struct vfio_region_info *info, struct vfio_caps *caps);
-	ssize_t (*read)(struct vfio_pci_device *vpd, unsigned int index,
-			const struct vfio_io *io, u64 off);
-	ssize_t (*write)(struct vfio_pci_device *vpd, unsigned int index,
-			 const struct vfio_io *io, u64 off);
-	int (*mmap)(struct vfio_pci_device *vpd, unsigned int index, struct vm_area_struct *vma);
 };
 
 /* The most regions that a function can have besides those that every function has */
@@ -292,6 +274,7 @@ struct vfio_pci_recovery {
  *	recovery from errors, and to resume for that. Outside the interrupt lock. Readers of the
  *	config planes take no lock.
  * @in_core: the holder of @core_lock is in the PCI core, and has let go of @hw_lock
+ * @regions: what the regions that every function has do; a variant may have changed BARs
  * @listed: the device among all others
  * @session: whose it is, and what their going leaves to be done
  * @bars: BARs
@@ -308,6 +291,9 @@ struct vfio_pci_recovery {
  * @reset: a reset under way
  * @recovery: a recovery from an error
  * @sriov: the function as a physical or virtual one
+ * @mig: migration, NULL where there is none
+ *
+ * What a variant has of its own is behind it.
  */
 struct vfio_pci_device {
 	struct vfio_device vdev;
@@ -316,6 +302,7 @@ struct vfio_pci_device {
 	struct mutex core_lock;	/* see above, and Documentation/design.rst */
 	struct mutex hw_lock;
 	bool in_core;
+	const struct vfio_pci_region_ops *regions[VFIO_PCI_NUM_REGIONS];
 	struct vfio_pci_listed listed;
 	struct vfio_pci_session session;
 	struct vfio_pci_bars bars;
@@ -332,6 +319,7 @@ struct vfio_pci_device {
 	struct vfio_pci_resetting reset;
 	struct vfio_pci_recovery recovery;
 	struct vfio_pci_sriov sriov;
+	struct vfio_mig *mig;
 };
 
 static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *vdev)
@@ -391,7 +379,7 @@ vfio_pci_region(struct vfio_pci_device *vpd, unsigned int index)
 	struct vfio_pci_extra *extra;
 
 	if (likely(index < VFIO_PCI_NUM_REGIONS))
-		return vfio_pci_regions[array_index_nospec(index, VFIO_PCI_NUM_REGIONS)];
+		return vpd->regions[array_index_nospec(index, VFIO_PCI_NUM_REGIONS)];
 	extra = vfio_pci_extra(vpd, index);
 	return extra ? extra->ops : NULL;
 }
@@ -405,8 +393,7 @@ extern bool vfio_pci_nointxmask;
 extern bool vfio_pci_disable_vga;
 
 /* device.c: probe and remove, and what a session turns on and off */
-int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id);
-void vfio_pci_remove(struct pci_dev *pdev);
+int vfio_pci_probe(struct pci_dev *pdev, const struct vfio_pci_variant *variant);
 
 /* session.c: whose the hardware is, and what a session leaves to be done */
 void vfio_pci_session_init(struct vfio_pci_device *vpd);
@@ -436,13 +423,14 @@ ssize_t vfio_pci_write(struct vfio_device *vdev, const struct vfio_io *io);
 int vfio_pci_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);
 
 /* bar.c, rom.c, vga.c, config/access.c: the kinds of regions */
-extern const struct vfio_pci_region_ops vfio_pci_bar_ops;
 extern const struct vfio_pci_region_ops vfio_pci_rom_ops;
 extern const struct vfio_pci_region_ops vfio_pci_vga_ops;
 extern const struct vfio_pci_region_ops vfio_pci_config_ops;
 void vfio_pci_bars_open(struct vfio_pci_device *vpd);
 void vfio_pci_bars_close(struct vfio_pci_device *vpd);
 size_t vfio_pci_bar_read_one(void __iomem *at, void *buf, u64 off, size_t len, size_t widest);
+bool vfio_pci_bar_is_plain(const struct vfio_pci_device *vpd, unsigned int bar);
+void __iomem *vfio_pci_barmap(struct vfio_pci_device *vpd, unsigned int bar);
 int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar);
 void vfio_pci_bar_forget(struct vfio_pci_device *vpd, unsigned int bar);
 void vfio_pci_bar_put(struct vfio_pci_device *vpd, unsigned int bar, u64 off, void *buf,
@@ -502,7 +490,6 @@ void vfio_pci_for_each(struct vfio_pci_device *vpd, vfio_pci_related_fn related,
 void vfio_pci_hot_reset_idle(struct vfio_pci_device *vpd);
 
 /* power.c */
-extern const struct dev_pm_ops vfio_pci_pm_ops;
 void vfio_pci_power_init(struct vfio_pci_device *vpd);
 void vfio_pci_power_exit(struct vfio_pci_device *vpd);
 int vfio_pci_power_open(struct vfio_pci_device *vpd);
@@ -540,7 +527,6 @@ void vfio_pci_ioeventfds_close(struct vfio_pci_device *vpd);
 void vfio_pci_lock_user(struct vfio_pci_device *vpd);
 void vfio_pci_lock_hw(struct vfio_pci_device *vpd);
 void vfio_pci_leave(struct vfio_pci_device *vpd);
-extern const struct pci_error_handlers vfio_pci_error_handlers;
 
 static inline void vfio_pci_lock(struct vfio_pci_device *vpd)
 {

@@ -17,7 +17,9 @@
 
 #include "vfio.h"
 #include "vfio_ext.h"
+#include "vfio_stream.h"
 
+struct file;
 struct iommufd_device;
 struct seq_file;
 struct vfio_device;
@@ -76,6 +78,10 @@ struct vfio_caps {
  * @data: kernel copy of what follows the fixed part, or NULL
  * @out_len: bytes of @data that go back to the user behind the fixed part, on success
  * @caps: capability chain that an info ioctl answers with, see vfio_caps_add()
+ * @state: what is in @data, and goes back to the user on failure, too, without a data_fd; or NULL
+ * @new_file: a file that the call answers with, see vfio_stream_new(). It is installed as @new_fd
+ *	when the answer has been written, or put if the call has failed.
+ * @new_fd: its file descriptor, while @new_file is not NULL
  * @arg: kernel copy of the fixed part, zeroed behind it; goes back to the user on success where
  *	the ABI says so
  */
@@ -88,6 +94,9 @@ struct vfio_cmd {
 	u32 out_len;
 	void *data;
 	struct vfio_caps *caps;
+	struct vfio_device_feature_mig_state *state;
+	struct file *new_file;
+	int new_fd;
 	u8 arg[VFIO_CMD_SIZE] __aligned(8);
 };
 
@@ -103,6 +112,8 @@ typedef int (*vfio_cmd_fn)(struct vfio_cmd *cmd);
  * @size: bytes of the feature's struct, without an array at its end
  * @count: for a struct that ends in an array: offset of the u32 with the array's length
  * @each: bytes of an entry of the array, 0 for a struct without
+ * @asks: GET reads the struct, too, as that of one with an array does
+ * @answers: the struct goes back after a SET, too
  * @has: does this device have the feature? (optional: without it all have)
  * @get: fills cmd->data, of which cmd->out_len bytes go back (optional: without it GET is
  *	refused). What it returns above 0 is the ioctl's result, and nothing goes back. Of a struct
@@ -116,9 +127,27 @@ struct vfio_feature {
 	u16 size;
 	u16 count;
 	u16 each;
+	bool asks;
+	bool answers;
 	bool (*has)(struct vfio_device *vdev);
 	vfio_cmd_fn get;
 	vfio_cmd_fn set;
+};
+
+/**
+ * struct vfio_log_slice - a part of the range that VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT asks for
+ * @iova: its first address
+ * @length: bytes
+ * @page_size: what a bit of @bitmap stands for
+ * @bitmap: 0 in all of its bits; those of pages that were written are to be set
+ *
+ * The cmd->data of a feature table's get.
+ */
+struct vfio_log_slice {
+	u64 iova;
+	u64 length;
+	u64 page_size;
+	unsigned long *bitmap;
 };
 
 /**
@@ -148,6 +177,12 @@ struct vfio_feature {
  * @fault_wait: wait, with no lock of the mm held, until such a fault is worth another try, or the
  *	task is being killed
  * @show_fdinfo: add lines on the session to fdinfo
+ * @stream_kick: a buffer of a data file has been emptied, a record has been written, or a reader
+ *	wants to know whether there is more now. Must not sleep; what follows is for a worker, which
+ *	ends before @close does. These three only for who calls vfio_stream_new()
+ * @stream_check: is this a record that may come now? @order is 0 at first, and after that
+ *	what was put there. Must not sleep.
+ * @precopy_info: answer VFIO_MIG_GET_PRECOPY_INFO
  *
  * All but @close, @clean and @request run inside the gate: the device cannot be taken away, and
  * but for @settle and @open it is LIVE. No op may touch user memory. The table and
@@ -170,6 +205,10 @@ struct vfio_device_ops {
 	vm_fault_t (*fault)(struct vfio_device *vdev, struct vm_fault *vmf, unsigned int order);
 	void (*fault_wait)(struct vfio_device *vdev);
 	void (*show_fdinfo)(struct vfio_device *vdev, struct seq_file *m);
+	void (*stream_kick)(struct vfio_device *vdev);
+	int (*stream_check)(struct vfio_device *vdev, u32 *order, u32 tag, u32 flags, u64 size);
+	int (*precopy_info)(struct vfio_device *vdev, struct vfio_stream *stream,
+			    struct vfio_precopy_info *info);
 };
 
 /**
@@ -182,6 +221,8 @@ struct vfio_device_ops {
  * @revoked: the gate is closed: the device has been taken from user space; set once
  * @wanted: jiffies when the host has asked for the device, 0 if it has not
  * @hurry: it cannot wait for the device
+ * @session: counts sessions that have ended; a data file of another one is dead
+ * @streamed: this one has had a data file
  * @lock: the session lock. Protects all below.
  * @owner: the bound file, or NULL
  * @released: woken when @owner becomes NULL
@@ -201,6 +242,8 @@ struct vfio_device {
 	bool revoked;
 	unsigned long wanted;
 	bool hurry;
+	unsigned int session;
+	bool streamed;
 	struct mutex lock;	/* session lock: see above, and Documentation/design.rst */
 	struct vfio_file *owner;
 	wait_queue_head_t released;
@@ -228,6 +271,7 @@ int vfio_device_is_of_fd(const struct vfio_device *vdev, int fd);
 bool vfio_device_lock_attached(struct vfio_device *vdev);
 void vfio_device_unlock_attached(struct vfio_device *vdev);
 
+__printf(3, 4) int vfio_device_err(struct vfio_device *vdev, int error, const char *fmt, ...);
 __printf(3, 4) int vfio_err(struct vfio_file *file, int error, const char *fmt, ...);
 void *vfio_caps_add(struct vfio_caps *caps, u16 id, u16 version, size_t size);
 

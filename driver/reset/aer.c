@@ -9,6 +9,7 @@
  * No lock can be held from call to call, as the device lock is not either. The PCI core calls with
  * pci_bus_sem held, which it takes itself where core_lock is held; so here only hw_lock is taken.
  */
+#include <linux/export.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -102,6 +103,7 @@ static void vfio_pci_thaw(struct vfio_pci_device *vpd)
 	vpd->recovery.saved = NULL;
 	WRITE_ONCE(vpd->recovery.frozen, false);
 	if (vfio_pci_is_live(vpd)) {
+		vfio_mig_was_reset(vpd);
 		vfio_pci_config_after_reset(vpd);
 		vfio_pci_decode_update(vpd);
 	}
@@ -213,3 +215,4 @@ const struct pci_error_handlers vfio_pci_error_handlers = {
 	.reset_prepare = vfio_pci_reset_prepare,
 	.reset_done = vfio_pci_reset_done,
 };
+EXPORT_SYMBOL_NS_GPL(vfio_pci_error_handlers, "VFIO_PCI");

@@ -382,6 +382,8 @@ static int vfio_pci_set_reset(struct vfio_pci_reset_set *set)
 	ret = pci_reset_bus(set->fns[0].pdev);
 	for (i = 0; i < set->nr; i++) {
 		vfio_pci_reset_end(set->fns[i].vpd);
+		if (!ret)
+			vfio_mig_was_reset(set->fns[i].vpd);
 		mutex_unlock(&set->fns[i].vpd->hw_lock);
 	}
 	return ret;
