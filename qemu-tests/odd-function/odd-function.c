@@ -3,6 +3,8 @@
  * Make a function behave as few do, or do not do in the right moment, for as long as the module is
  * loaded.
  */
+#include <linux/completion.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 
@@ -18,9 +20,17 @@ static bool blocked;
 module_param(blocked, bool, 0);
 MODULE_PARM_DESC(blocked, "user space waits for its config space, as while it is reset");
 
+static bool locked;
+module_param(locked, bool, 0);
+MODULE_PARM_DESC(locked, "somebody has its device lock");
+
 static bool intx_stops_msi;
 module_param(intx_stops_msi, bool, 0);
 MODULE_PARM_DESC(intx_stops_msi, "its Interrupt Disable is known to stop MSI as well");
+
+static uint d3hot_delay;
+module_param(d3hot_delay, uint, 0);
+MODULE_PARM_DESC(d3hot_delay, "it takes so many milliseconds to D3hot, and back");
 
 static uint vf_bus;
 module_param(vf_bus, uint, 0);
@@ -29,6 +39,9 @@ MODULE_PARM_DESC(vf_bus, "it is a VF, and on the bus of this number, which is no
 static struct pci_dev *pdev;
 static struct pci_ops *old_ops;
 static struct pci_bus *bus, *old_bus;
+static unsigned int old_delay;
+static struct task_struct *holder;
+static DECLARE_COMPLETION(held);
 
 static int mute_read(struct pci_bus *bus, unsigned int devfn, int pos, int size, u32 *val)
 {
@@ -79,6 +92,30 @@ static int add_bus(void)
 	return 0;
 }
 
+/* Not by who loads this, as a task does not return to user space with a lock. */
+static int hold_lock(void *unused)
+{
+	device_lock(&pdev->dev);
+	complete(&held);
+	set_current_state(TASK_IDLE);
+	while (!kthread_should_stop()) {
+		schedule();
+		set_current_state(TASK_IDLE);
+	}
+	__set_current_state(TASK_RUNNING);
+	device_unlock(&pdev->dev);
+	return 0;
+}
+
+static int lock(void)
+{
+	holder = kthread_run(hold_lock, NULL, "odd-function");
+	if (IS_ERR(holder))
+		return PTR_ERR(holder);
+	wait_for_completion(&held);
+	return 0;
+}
+
 static int __init odd_function_init(void)
 {
 	unsigned int domain, nr, slot, fn;
@@ -89,14 +126,15 @@ static int __init odd_function_init(void)
 	pdev = pci_get_domain_bus_and_slot(domain, nr, PCI_DEVFN(slot, fn));
 	if (!pdev)
 		return -ENODEV;
-	if (vf_bus) {
-		ret = add_bus();
-		if (ret) {
-			pci_dev_put(pdev);
-			return ret;
-		}
+	ret = vf_bus ? add_bus() : locked ? lock() : 0;
+	if (ret) {
+		pci_dev_put(pdev);
+		return ret;
 	}
 	old_ops = pci_bus_set_ops(pdev->bus, &mute_ops);
+	old_delay = pdev->d3hot_delay;
+	if (d3hot_delay)
+		pdev->d3hot_delay = d3hot_delay;
 	if (blocked)
 		pci_cfg_access_lock(pdev);
 	if (intx_stops_msi)
@@ -111,11 +149,14 @@ static void __exit odd_function_exit(void)
 		pdev->dev_flags &= ~PCI_DEV_FLAGS_MSI_INTX_DISABLE_BUG;
 	if (blocked)
 		pci_cfg_access_unlock(pdev);
+	pdev->d3hot_delay = old_delay;
 	pci_bus_set_ops(pdev->bus, old_ops);
 	if (vf_bus) {
 		move_to(old_bus);
 		pci_remove_bus(bus);
 	}
+	if (holder)
+		kthread_stop(holder);
 	pci_dev_put(pdev);
 }
 module_exit(odd_function_exit);
