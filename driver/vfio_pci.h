@@ -483,7 +483,7 @@ void vfio_pci_hot_reset_add(struct vfio_pci_device *vpd);
 void vfio_pci_hot_reset_del(struct vfio_pci_device *vpd);
 int vfio_pci_hot_reset_info(struct vfio_cmd *cmd);
 int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd);
-void vfio_pci_hurry_neighbours(struct vfio_pci_device *vpd);
+void vfio_pci_hurry(struct vfio_pci_device *vpd);
 typedef bool (*vfio_pci_related_fn)(struct vfio_pci_device *vpd, struct vfio_pci_device *other);
 void vfio_pci_for_each(struct vfio_pci_device *vpd, vfio_pci_related_fn related,
 		       void (*fn)(struct vfio_pci_device *other, void *data), void *data);

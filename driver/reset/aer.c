@@ -132,11 +132,9 @@ void vfio_pci_leave(struct vfio_pci_device *vpd)
 {
 	scoped_guard(mutex, &vpd->hw_lock) {
 		WRITE_ONCE(vpd->recovery.leaving, true);
-		if (vpd->recovery.frozen)
-			vfio_device_hurry(&vpd->vdev);
+		vfio_pci_hurry(vpd);
 		vfio_pci_give_up(vpd);
 	}
-	vfio_pci_hurry_neighbours(vpd);
 }
 
 /*
@@ -161,7 +159,7 @@ static void vfio_pci_error_detected_one(struct vfio_pci_device *vpd, void *data)
 			vfio_pci_freeze(vpd);
 	}
 	vfio_pci_irq_signal_error(vpd);
-	vfio_pci_hurry_neighbours(vpd);
+	vfio_pci_hurry(vpd);
 }
 
 static void vfio_pci_slot_reset_one(struct vfio_pci_device *vpd, void *data)
