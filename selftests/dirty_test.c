@@ -133,10 +133,7 @@ static int join(struct session *s, void **bar, const struct session *first, enum
 	return err ?: *bar ? 0 : -errno;
 }
 
-/*
- * Let a device write into pages from this one on. Return: which those are, or, after an error, a set
- * that no test has a use for.
- */
+/* Let a device write into pages from this one on. Return: which those are; none after an error. */
 static u64 dma(enum test_device dev, void *bar, const struct area *a, unsigned int page)
 {
 	u64 iova = IOVA + page * PAGE;
@@ -382,9 +379,11 @@ FIXTURE_VARIANT(leaf)
 FIXTURE_VARIANT_ADD(leaf, 2M) {
 	.size = 2 << 20, .count = 3, .flags = MAP_HUGE_2MB, .iova = 4 << 20,
 };
-/* edu reaches 256 MiB. */
+
 FIXTURE_VARIANT_ADD(leaf, 1G) {
-	.size = 1 << 30, .count = 1, .flags = MAP_HUGE_1GB, .iova = 0,
+	.size = 1 << 30, .count = 1, .flags = MAP_HUGE_1GB,
+	/* edu reaches 256 MiB. */
+	.iova = 0,
 };
 
 static int huge_pages(u64 size, unsigned int count)
@@ -890,7 +889,7 @@ TEST_F(nested, exact)
 	EXPECT_EQ(NONE, nested_written(self, 0));
 }
 
-/* The guest turns its IOMMU on and off: the host's page table is the same, and so is what it knows. */
+/* The guest turns its IOMMU on and off: the host's page table stays, and so does what it knows. */
 TEST_F(nested, and_not)
 {
 	ASSERT_EQ(0, hwpt_set_dirty_tracking(self->n.iommufd, self->n.parent, true));

@@ -108,8 +108,8 @@ int hwpt_set_dirty_tracking(int iommufd, u32 hwpt, bool on);
  * @flags: IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR, or 0 to forget what is told
  * @iova: first address
  * @len: length, all of it mapped
- * @page: what a bit is for: 4 KiB or more. If any byte of an entry of the page table was written, all
- *	of that entry was, so 4 KiB can be less than what is told apart.
+ * @page: what a bit is for, 4 KiB or more. Where an entry of the page table is larger than that,
+ *	all of it counts as written.
  * @bitmap: bits are set in it, and none is cleared
  *
  * Return: 0 or negative errno.
