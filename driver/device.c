@@ -2,6 +2,8 @@
 /*
  * Probe and remove; open and close: what a session enables and disables, in mirrored order.
  */
+#include <linux/export.h>
+
 #include "vfio_pci.h"
 
 static void vfio_pci_find_msix_table(struct vfio_pci_device *vpd)
@@ -99,6 +101,8 @@ static int vfio_pci_open(struct vfio_device *vdev, struct vfio_file *file, const
 	ret = vfio_pci_start(vpd, file);
 	if (ret)
 		vfio_pci_sriov_close(vpd);
+	else
+		vfio_mig_open(vpd);
 	return ret;
 }
 
@@ -117,6 +121,7 @@ static void vfio_pci_close(struct vfio_device *vdev)
 		/* Before the page tables go: behind them is the host's memory. */
 		pci_clear_master(pdev);
 	}
+	vfio_mig_close(vpd);
 	vfio_pci_rom_close(vpd);
 	vfio_pci_ioeventfds_close(vpd);
 	vfio_pci_bars_close(vpd);
@@ -181,6 +186,50 @@ static const struct vfio_feature vfio_pci_features[] = {
 		.has = vfio_pci_wc_has,
 		.set = vfio_pci_wc_set,
 	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_MIGRATION,
+		.size = sizeof(struct vfio_device_feature_migration),
+		.has = vfio_mig_is_there,
+		.get = vfio_mig_get_features,
+	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+		.size = sizeof(struct vfio_device_feature_mig_state),
+		.answers = true,
+		.has = vfio_mig_is_there,
+		.get = vfio_mig_get_state,
+		.set = vfio_mig_set_state,
+	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
+		.size = sizeof(struct vfio_device_feature_mig_data_size),
+		.has = vfio_mig_is_there,
+		.get = vfio_mig_get_size,
+	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2,
+		.has = vfio_mig_has_precopy,
+		.set = vfio_mig_set_precopy_info,
+	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+		.size = sizeof(struct vfio_device_feature_dma_logging_control),
+		.answers = true,
+		.has = vfio_mig_has_log,
+		.set = vfio_mig_log_start,
+	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
+		.has = vfio_mig_has_log,
+		.set = vfio_mig_log_stop,
+	},
+	{
+		.feature = VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
+		.size = sizeof(struct vfio_device_feature_dma_logging_report),
+		.asks = true,
+		.has = vfio_mig_has_log,
+		.get = vfio_mig_log_report,
+	},
 };
 
 static const struct vfio_device_ops vfio_pci_device_ops = {
@@ -209,6 +258,9 @@ static const struct vfio_device_ops vfio_pci_device_ops = {
 	.fault = vfio_pci_fault,
 	.fault_wait = vfio_pci_fault_wait,
 	.show_fdinfo = vfio_pci_show_fdinfo,
+	.stream_kick = vfio_mig_kick,
+	.stream_check = vfio_mig_check,
+	.precopy_info = vfio_mig_precopy_info,
 };
 
 /*
@@ -227,16 +279,32 @@ static const struct pci_device_id vfio_pci_denylist[] = {
 	{}
 };
 
+/* What a variant of the function, if it is one, has in the place of what others have */
+static int vfio_pci_vary(struct vfio_pci_device *vpd, const struct vfio_pci_variant *variant)
+{
+	unsigned int i;
+
+	memcpy(vpd->regions, vfio_pci_regions, sizeof(vpd->regions));
+	for (i = 0; variant && i < PCI_STD_NUM_BARS; i++) {
+		if (variant->bars[i])
+			vpd->regions[VFIO_PCI_BAR0_REGION_INDEX + i] = variant->bars[i];
+	}
+	if (!variant || !variant->mig)
+		return 0;
+	vpd->mig = vfio_mig_alloc(vpd, variant->mig);
+	return vpd->mig ? 0 : -ENOMEM;
+}
+
 /**
  * vfio_pci_probe - a function is to be given to user space
  * @pdev: the function
- * @id: why it matches
+ * @variant: what is special about it; NULL for nothing
  *
  * Return: 0; -EINVAL for a bridge, a function that is not safe to assign, or what the front end
  * refuses; -EBUSY for a physical function whose virtual functions exist already and may be in use;
  * -ENOMEM
  */
-int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+int vfio_pci_probe(struct pci_dev *pdev, const struct vfio_pci_variant *variant)
 {
 	struct vfio_pci_device *vpd;
 	struct vfio_device *vdev;
@@ -256,7 +324,8 @@ int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return -EBUSY;
 	}
 
-	vdev = vfio_device_alloc(&pdev->dev, sizeof(*vpd), &vfio_pci_device_ops);
+	vdev = vfio_device_alloc(&pdev->dev, sizeof(*vpd) + (variant ? variant->data_size : 0),
+				 &vfio_pci_device_ops);
 	if (IS_ERR(vdev))
 		return PTR_ERR(vdev);
 	vpd = to_vfio_pci(vdev);
@@ -269,9 +338,12 @@ int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	init_waitqueue_head(&vpd->recovery.thawed);
 	vfio_pci_session_init(vpd);
 	INIT_LIST_HEAD(&vpd->ioeventfds.list);
-	ret = init_srcu_struct(&vpd->mappings.srcu);
+	ret = vfio_pci_vary(vpd, variant);
 	if (ret)
 		goto free;
+	ret = init_srcu_struct(&vpd->mappings.srcu);
+	if (ret)
+		goto free_mig;
 	pci_set_drvdata(pdev, vpd);
 
 	/* A function that no driver had is in an unknown state, from which it can only go to D0. */
@@ -301,6 +373,8 @@ exit_power:
 	vfio_pci_sriov_exit(vpd);
 	pci_set_drvdata(pdev, NULL);
 	cleanup_srcu_struct(&vpd->mappings.srcu);
+free_mig:
+	vfio_mig_free(vpd->mig);
 free:
 	mutex_destroy(&vpd->hw_lock);
 	mutex_destroy(&vpd->core_lock);
@@ -331,8 +405,10 @@ void vfio_pci_remove(struct pci_dev *pdev)
 	vfio_pci_sriov_exit(vpd);
 	pci_set_drvdata(pdev, NULL);
 	cleanup_srcu_struct(&vpd->mappings.srcu);
+	vfio_mig_free(vpd->mig);
 	mutex_destroy(&vpd->hw_lock);
 	mutex_destroy(&vpd->core_lock);
 	lockdep_unregister_key(&vpd->core_key);
 	vfio_device_free(&vpd->vdev);
 }
+EXPORT_SYMBOL_NS_GPL(vfio_pci_remove, "VFIO_PCI");

@@ -46,12 +46,17 @@ static const struct pci_device_id vfio_pci_table[] = {
 };
 MODULE_DEVICE_TABLE(pci, vfio_pci_table);
 
+static int vfio_pci_probe_plain(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	return vfio_pci_probe(pdev, NULL);
+}
+
 struct pci_driver vfio_pci_driver = {
 	.name = "vfio-pci",
 	.driver_managed_dma = true,
 	.id_table = vfio_pci_table,
 	.err_handler = &vfio_pci_error_handlers,
-	.probe = vfio_pci_probe,
+	.probe = vfio_pci_probe_plain,
 	.remove = vfio_pci_remove,
 	.sriov_configure = vfio_pci_sriov_configure,
 	.driver.pm = pm_ptr(&vfio_pci_pm_ops),

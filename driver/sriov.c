@@ -260,7 +260,7 @@ void vfio_pci_sriov_block(struct vfio_pci_device *vpd)
 	lockdep_assert_held(&vpd->sriov.lock);
 	list_for_each_entry(vf, &vpd->sriov.vfs, sriov.vfs) {
 		vfio_pci_reset_prepare(vf->pdev);
-		if (vfio_pci_is_live(vf))
+		if (vfio_pci_answers(vf->pdev))
 			pci_save_state(vf->pdev);
 	}
 }
@@ -269,7 +269,9 @@ void vfio_pci_sriov_block(struct vfio_pci_device *vpd)
  * vfio_pci_sriov_unblock - undo vfio_pci_sriov_block()
  * @vpd: the device
  *
- * Users of VFs find the configuration, and the interrupts, that they had.
+ * Users of VFs find the configuration, and the interrupts, that they had. So does the host, of VFs
+ * without a user: what it turned on in them when they came to be, such as ATS, it does not turn on
+ * again, and what is clean is not reset before its next session.
  */
 void vfio_pci_sriov_unblock(struct vfio_pci_device *vpd)
 {
@@ -278,8 +280,7 @@ void vfio_pci_sriov_unblock(struct vfio_pci_device *vpd)
 	if (!vpd->pdev->is_physfn)
 		return;
 	list_for_each_entry(vf, &vpd->sriov.vfs, sriov.vfs) {
-		if (vfio_pci_is_live(vf))
-			pci_restore_state(vf->pdev);
+		pci_restore_state(vf->pdev);
 		vfio_pci_reset_done(vf->pdev);
 	}
 }

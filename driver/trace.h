@@ -51,6 +51,25 @@ TRACE_EVENT(vfio_pci_power,
 		  __entry->ret)
 );
 
+/* A transition between two states of migration (VFIO_DEVICE_STATE_*) is complete, or has failed. */
+TRACE_EVENT(vfio_pci_mig_step,
+	TP_PROTO(struct pci_dev *pdev, u32 from, u32 to, int ret),
+	TP_ARGS(pdev, from, to, ret),
+	TP_STRUCT__entry(
+		__string(dev, pci_name(pdev))
+		__field(u32, from)
+		__field(u32, to)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->from = from;
+		__entry->to = to;
+		__entry->ret = ret;
+	),
+	TP_printk("%s %u -> %u ret=%d", __get_str(dev), __entry->from, __entry->to, __entry->ret)
+);
+
 /* INTx, MSI or MSI-X has been enabled, or disabled. */
 TRACE_EVENT(vfio_pci_irq,
 	TP_PROTO(struct pci_dev *pdev, unsigned int index, bool on),

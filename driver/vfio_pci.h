@@ -11,14 +11,13 @@
 #include <linux/srcu.h>
 #include <linux/workqueue.h>
 
-#include "vfio_device.h"
+#include "variant.h"
 #include "config/config.h"
 #include "irq/irq.h"
+#include "migration/migration.h"
 
 struct dma_buf_attachment;
 struct phys_vec;
-struct vfio_pci_device;
-struct vfio_pci_region;
 
 /**
  * enum vfio_pci_hw - who owns the hardware, and what is left of its last user; see session.c
@@ -63,24 +62,6 @@ enum vfio_pci_decode {
 	VFIO_PCI_DECODE_OFF,
 	VFIO_PCI_DECODE_BUSY,
 	VFIO_PCI_DECODE_ON,
-};
-
-/**
- * struct vfio_pci_region_ops - operations of a kind of region
- * @info: fill size and flags of @info, and add capabilities
- * @read: move io->len bytes from @off of the region; returns how many were moved, or a negative
- *	errno
- * @write: likewise, to the device (optional: without it, writes are refused)
- * @mmap: accept the VMA (optional)
- */
-struct vfio_pci_region_ops {
-	int (*info)(struct vfio_pci_device *vpd, unsigned int index,
-		    struct vfio_region_info *info, struct vfio_caps *caps);
-	ssize_t (*read)(struct vfio_pci_device *vpd, unsigned int index,
-			const struct vfio_io *io, u64 off);
-	ssize_t (*write)(struct vfio_pci_device *vpd, unsigned int index,
-			 const struct vfio_io *io, u64 off);
-	int (*mmap)(struct vfio_pci_device *vpd, unsigned int index, struct vm_area_struct *vma);
 };
 
 /* Maximum number of regions of a function, not counting those that every function has */
@@ -296,6 +277,7 @@ struct vfio_pci_recovery {
  *	for recovery from errors, and to resume the function for that. Outside the interrupt lock.
  *	Readers of the config planes take no lock.
  * @in_core: the holder of @core_lock is in the PCI core, and has released @hw_lock
+ * @regions: operations of the regions that every function has; a variant may have changed BARs
  * @listed: its entry in the list of all devices
  * @session: who owns it, and what remains to be done when they have gone
  * @bars: BARs
@@ -312,6 +294,9 @@ struct vfio_pci_recovery {
  * @reset: a reset in progress
  * @recovery: a recovery from an error
  * @sriov: the function as a physical or virtual function
+ * @mig: migration, NULL if there is none
+ *
+ * A variant's own data follow this struct.
  */
 struct vfio_pci_device {
 	struct vfio_device vdev;
@@ -320,6 +305,7 @@ struct vfio_pci_device {
 	struct mutex core_lock;	/* see above, and Documentation/design.rst */
 	struct mutex hw_lock;
 	bool in_core;
+	const struct vfio_pci_region_ops *regions[VFIO_PCI_NUM_REGIONS];
 	struct vfio_pci_listed listed;
 	struct vfio_pci_session session;
 	struct vfio_pci_bars bars;
@@ -336,6 +322,7 @@ struct vfio_pci_device {
 	struct vfio_pci_resetting reset;
 	struct vfio_pci_recovery recovery;
 	struct vfio_pci_sriov sriov;
+	struct vfio_mig *mig;
 };
 
 static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *vdev)
@@ -395,7 +382,7 @@ vfio_pci_region(struct vfio_pci_device *vpd, unsigned int index)
 	struct vfio_pci_extra *extra;
 
 	if (likely(index < VFIO_PCI_NUM_REGIONS))
-		return vfio_pci_regions[array_index_nospec(index, VFIO_PCI_NUM_REGIONS)];
+		return vpd->regions[array_index_nospec(index, VFIO_PCI_NUM_REGIONS)];
 	extra = vfio_pci_extra(vpd, index);
 	return extra ? extra->ops : NULL;
 }
@@ -409,8 +396,7 @@ extern bool vfio_pci_nointxmask;
 extern bool vfio_pci_disable_vga;
 
 /* device.c: probe and remove, and what a session enables and disables */
-int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id);
-void vfio_pci_remove(struct pci_dev *pdev);
+int vfio_pci_probe(struct pci_dev *pdev, const struct vfio_pci_variant *variant);
 
 /* session.c: who owns the hardware, and what remains to be done after a session */
 void vfio_pci_session_init(struct vfio_pci_device *vpd);
@@ -440,13 +426,14 @@ ssize_t vfio_pci_write(struct vfio_device *vdev, const struct vfio_io *io);
 int vfio_pci_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);
 
 /* bar.c, rom.c, vga.c, config/access.c: the kinds of regions */
-extern const struct vfio_pci_region_ops vfio_pci_bar_ops;
 extern const struct vfio_pci_region_ops vfio_pci_rom_ops;
 extern const struct vfio_pci_region_ops vfio_pci_vga_ops;
 extern const struct vfio_pci_region_ops vfio_pci_config_ops;
 void vfio_pci_bars_open(struct vfio_pci_device *vpd);
 void vfio_pci_bars_close(struct vfio_pci_device *vpd);
 size_t vfio_pci_bar_read_one(void __iomem *at, void *buf, u64 off, size_t len, size_t widest);
+bool vfio_pci_bar_is_plain(const struct vfio_pci_device *vpd, unsigned int bar);
+void __iomem *vfio_pci_barmap(struct vfio_pci_device *vpd, unsigned int bar);
 int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar);
 void vfio_pci_bar_forget(struct vfio_pci_device *vpd, unsigned int bar);
 void vfio_pci_bar_put(struct vfio_pci_device *vpd, unsigned int bar, u64 off, void *buf,
@@ -499,14 +486,13 @@ void vfio_pci_hot_reset_add(struct vfio_pci_device *vpd);
 void vfio_pci_hot_reset_del(struct vfio_pci_device *vpd);
 int vfio_pci_hot_reset_info(struct vfio_cmd *cmd);
 int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd);
-void vfio_pci_hurry_neighbours(struct vfio_pci_device *vpd);
+void vfio_pci_hurry(struct vfio_pci_device *vpd);
 typedef bool (*vfio_pci_related_fn)(struct vfio_pci_device *vpd, struct vfio_pci_device *other);
 void vfio_pci_for_each(struct vfio_pci_device *vpd, vfio_pci_related_fn related,
 		       void (*fn)(struct vfio_pci_device *other, void *data), void *data);
 void vfio_pci_hot_reset_idle(struct vfio_pci_device *vpd);
 
 /* power.c */
-extern const struct dev_pm_ops vfio_pci_pm_ops;
 void vfio_pci_power_init(struct vfio_pci_device *vpd);
 void vfio_pci_power_exit(struct vfio_pci_device *vpd);
 int vfio_pci_power_open(struct vfio_pci_device *vpd);
@@ -544,7 +530,6 @@ void vfio_pci_ioeventfds_close(struct vfio_pci_device *vpd);
 void vfio_pci_lock_user(struct vfio_pci_device *vpd);
 void vfio_pci_lock_hw(struct vfio_pci_device *vpd);
 void vfio_pci_leave(struct vfio_pci_device *vpd);
-extern const struct pci_error_handlers vfio_pci_error_handlers;
 
 static inline void vfio_pci_lock(struct vfio_pci_device *vpd)
 {

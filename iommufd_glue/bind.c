@@ -207,7 +207,7 @@ int vfio_bind_done(struct vfio_cmd *cmd, int error)
  * Nothing of the user's is held on return. The device reaches no memory until the device model has
  * cleaned it up, and calls vfio_device_release_dma().
  *
- * Context: session lock held; nobody else is inside the gate with the owner's file.
+ * Context: session lock held, not inside the gate; nor is anybody else with the owner's file.
  */
 void vfio_session_end(struct vfio_device *vdev)
 {
@@ -217,6 +217,12 @@ void vfio_session_end(struct vfio_device *vdev)
 
 	lockdep_assert_held(&vdev->lock);
 
+	/* Data files are not the owner's file, so their calls may be inside the gate. */
+	if (vdev->streamed) {
+		WRITE_ONCE(vdev->session, vdev->session + 1);
+		synchronize_srcu(&vdev->gate);
+		vdev->streamed = false;
+	}
 	/*
 	 * What is still in the device when iommufd gives it up must not get at the memory of the
 	 * host, which without an owner is behind an identity mapping, perhaps: its IOMMU group

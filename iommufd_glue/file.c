@@ -20,16 +20,14 @@
 /* Bytes of a read or write that go through the gate together: a whole config space header */
 #define VFIO_IO_CHUNK	256
 
-/* More than any payload that makes sense: SET_IRQS for 2048 MSI-X vectors is half of it. */
-#define VFIO_PAYLOAD_MAX	SZ_16K
-
 /* No ioctl without a fetch function has a longer struct. */
 #define VFIO_CMD_RESULT_MAX	32
 
 /**
  * struct vfio_ioctl - what the front end knows of an ioctl, by VFIO_NR()
  * @fn: answers it; NULL if the device model does, by its own table
- * @fetch: get more from the user than the fixed part; not inside the gate (optional)
+ * @fetch: get more from the user than the fixed part; not inside the gate (optional). With
+ *	VFIO_FETCH_DONE the call has succeeded, and @fn is left out.
  * @done: called after the answer of what has succeeded was written, or could not be, which is the
  *	error that it gets; returns the result; not inside the gate (optional)
  * @in: bytes that the user's struct must have at least, 0 for an ioctl without a struct
@@ -52,6 +50,15 @@ struct vfio_ioctl {
 	bool tells_size;
 };
 
+static __printf(3, 0) void vfio_verr(struct vfio_file *file, int error, const char *fmt,
+				     va_list args)
+{
+	guard(spinlock)(&file->error_lock);
+	file->error = error;
+	vscnprintf(file->text, sizeof(file->text), fmt, args);
+	trace_vfio_error(file->vdev, error, file->text);
+}
+
 /**
  * vfio_err - give the reason of a failure
  * @file: the file of the call that fails
@@ -66,15 +73,33 @@ int vfio_err(struct vfio_file *file, int error, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	scoped_guard(spinlock, &file->error_lock) {
-		file->error = error;
-		vscnprintf(file->text, sizeof(file->text), fmt, args);
-		trace_vfio_error(file->vdev, error, file->text);
-	}
+	vfio_verr(file, error, fmt, args);
 	va_end(args);
 	return error;
 }
 EXPORT_SYMBOL_GPL(vfio_err);
+
+/**
+ * vfio_device_err - give the reason of a failure to the owner of a device
+ * @vdev: the device
+ * @error: negative errno
+ * @fmt: one sentence for the user, no newline
+ *
+ * Context: inside the gate, or where the session's end, ops->close, waits for it
+ * Return: @error
+ */
+int vfio_device_err(struct vfio_device *vdev, int error, const char *fmt, ...)
+{
+	struct vfio_file *file = READ_ONCE(vdev->owner);
+	va_list args;
+
+	va_start(args, fmt);
+	if (file)
+		vfio_verr(file, error, fmt, args);
+	va_end(args);
+	return error;
+}
+EXPORT_SYMBOL_GPL(vfio_device_err);
 
 /* Would the gate let this file in now? For errors that must come before those of user memory. */
 static int vfio_device_knock(struct vfio_file *file, bool unbound)
@@ -266,7 +291,7 @@ static int vfio_feature_data(struct vfio_cmd *cmd, const struct vfio_feature *ro
 	if (!cmd->data)
 		return -ENOMEM;
 	cmd->data_len = size;
-	if (vfio_feature_flags(cmd) & VFIO_DEVICE_FEATURE_GET)
+	if (row->answers || vfio_feature_flags(cmd) & VFIO_DEVICE_FEATURE_GET)
 		cmd->out_len = size;
 	if (in && copy_from_user(cmd->data, ufeature->data, size))
 		return -EFAULT;
@@ -299,7 +324,15 @@ static int vfio_feature_fetch(struct vfio_cmd *cmd)
 		return 0;
 	if (!ops)
 		return -EINVAL;
-	return vfio_feature_data(cmd, &row, ops == VFIO_DEVICE_FEATURE_SET || row.each);
+	ret = vfio_feature_data(cmd, &row,
+				ops == VFIO_DEVICE_FEATURE_SET || row.each || row.asks);
+	if (ret)
+		return ret;
+	if (row.feature == VFIO_DEVICE_FEATURE_DMA_LOGGING_START)
+		return vfio_log_start_fetch(cmd);
+	if (row.feature == VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT)
+		return vfio_log_report(cmd, &row);
+	return 0;
 }
 
 static int vfio_feature(struct vfio_cmd *cmd)
@@ -406,6 +439,26 @@ static __always_inline int vfio_call(vfio_cmd_fn fn, struct vfio_cmd *cmd)
 	return fn(cmd);
 }
 
+/**
+ * vfio_call_inside - let the device model do a part of a call
+ * @fn: the part
+ * @cmd: the call, of a file that must be bound
+ *
+ * Context: not inside the gate
+ * Return: what @fn returns; an error of vfio_device_enter(), or of waking the device
+ */
+int vfio_call_inside(vfio_cmd_fn fn, struct vfio_cmd *cmd)
+{
+	struct srcu_ctr __percpu *gate;
+	int ret = vfio_device_enter(cmd->file, false, &gate);
+
+	if (ret)
+		return ret;
+	ret = vfio_call(fn, cmd);
+	vfio_device_leave(cmd->file, gate);
+	return ret;
+}
+
 /* The ioctl itself, with everything from the user in @cmd */
 static __always_inline int vfio_cmd_run(const struct vfio_ioctl *row, struct vfio_cmd *cmd,
 					unsigned int nr)
@@ -473,6 +526,24 @@ static noinline int vfio_cmd_refuse(const struct vfio_ioctl *row, struct vfio_cm
 	return error;
 }
 
+/* What is left of a call with data: a file that it has made, and the data */
+static noinline void vfio_cmd_end(const struct vfio_ioctl *row, struct vfio_cmd *cmd, int ret)
+{
+	if (ret && cmd->state) {
+		cmd->state->data_fd = -1;
+		/* If they cannot be told: the call has failed already. */
+		if (copy_to_user(cmd->uarg + row->in, cmd->state, sizeof(*cmd->state)))
+			ret = -EFAULT;
+	}
+	if (cmd->new_file && !ret) {
+		fd_install(cmd->new_fd, cmd->new_file);
+	} else if (cmd->new_file) {
+		put_unused_fd(cmd->new_fd);
+		fput(cmd->new_file);
+	}
+	kfree(cmd->data);
+}
+
 static __always_inline int vfio_cmd(struct vfio_file *file, unsigned int nr, void __user *uarg)
 {
 	const struct vfio_ioctl *row = &vfio_ioctls[nr];
@@ -491,6 +562,8 @@ static __always_inline int vfio_cmd(struct vfio_file *file, unsigned int nr, voi
 	cmd.out_len = 0;
 	cmd.data = NULL;
 	cmd.caps = &caps;
+	cmd.state = NULL;
+	cmd.new_file = NULL;
 	memset(cmd.arg, 0, VFIO_CMD_RESULT_MAX);
 	if (row->in) {
 		if (unlikely(vfio_get_words(cmd.arg, uarg, row->get)))
@@ -503,6 +576,8 @@ static __always_inline int vfio_cmd(struct vfio_file *file, unsigned int nr, voi
 		ret = vfio_cmd_fetch(row, &cmd);
 	if (!ret)
 		ret = vfio_cmd_run(row, &cmd, nr);
+	else if (ret == VFIO_FETCH_DONE)
+		ret = 0;
 	if ((!ret || (ret == -ENOSPC && row->tells_size)) && (row->out || cmd.out_len)) {
 		error = vfio_cmd_reply(row, &cmd);
 		if (unlikely(row->done))
@@ -510,7 +585,7 @@ static __always_inline int vfio_cmd(struct vfio_file *file, unsigned int nr, voi
 		ret = error ?: ret;
 	}
 	if (unlikely(cmd.data))
-		kfree(cmd.data);
+		vfio_cmd_end(row, &cmd, ret);
 	return ret;
 }
 

@@ -17,7 +17,9 @@
 
 #include "vfio.h"
 #include "vfio_ext.h"
+#include "vfio_stream.h"
 
+struct file;
 struct iommufd_device;
 struct seq_file;
 struct vfio_device;
@@ -76,6 +78,11 @@ struct vfio_caps {
  * @data: kernel copy of what follows the fixed part, or NULL
  * @out_len: bytes of @data that are copied back to the user after the fixed part, on success
  * @caps: capability chain that an info ioctl returns, see vfio_caps_add()
+ * @state: the contents of @data, which are also copied back to the user on failure, without a
+ *	data_fd; or NULL
+ * @new_file: a file that the call returns, see vfio_stream_new(). It is installed as @new_fd when
+ *	the result has been written, or put if the call has failed.
+ * @new_fd: its file descriptor, while @new_file is not NULL
  * @arg: kernel copy of the fixed part, zeroed beyond it; copied back to the user on success if the
  *	ABI says so
  */
@@ -88,6 +95,9 @@ struct vfio_cmd {
 	u32 out_len;
 	void *data;
 	struct vfio_caps *caps;
+	struct vfio_device_feature_mig_state *state;
+	struct file *new_file;
+	int new_fd;
 	u8 arg[VFIO_CMD_SIZE] __aligned(8);
 };
 
@@ -103,6 +113,8 @@ typedef int (*vfio_cmd_fn)(struct vfio_cmd *cmd);
  * @size: bytes of the feature's struct, without an array at its end
  * @count: for a struct that ends in an array: offset of the u32 with the array's length
  * @each: bytes of an entry of the array, 0 for a struct without one
+ * @asks: GET also reads the struct, as it does for a struct with an array
+ * @answers: the struct is also copied back after a SET
  * @has: does this device have the feature? (optional: without it, all devices have it)
  * @get: fills cmd->data, of which cmd->out_len bytes are copied back (optional: without it, GET is
  *	refused). A return value above 0 is the ioctl's result, and nothing is copied back. For a
@@ -116,9 +128,27 @@ struct vfio_feature {
 	u16 size;
 	u16 count;
 	u16 each;
+	bool asks;
+	bool answers;
 	bool (*has)(struct vfio_device *vdev);
 	vfio_cmd_fn get;
 	vfio_cmd_fn set;
+};
+
+/**
+ * struct vfio_log_slice - a part of the range that VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT requests
+ * @iova: its first address
+ * @length: bytes
+ * @page_size: number of bytes that a bit of @bitmap represents
+ * @bitmap: all bits are 0; the callee sets those of pages that were written
+ *
+ * This is cmd->data for the get of that feature in a feature table.
+ */
+struct vfio_log_slice {
+	u64 iova;
+	u64 length;
+	u64 page_size;
+	unsigned long *bitmap;
 };
 
 /**
@@ -149,6 +179,12 @@ struct vfio_feature {
  * @fault_wait: wait, with no lock of the mm held, until such a fault is worth retrying, or the task
  *	is being killed
  * @show_fdinfo: add lines on the session to fdinfo
+ * @stream_kick: a buffer of a data file has been emptied, a record has been written, or a reader
+ *	wants to know whether there is more now. Must not sleep; it leaves further work to a worker,
+ *	which ends before @close does. These three are only for callers of vfio_stream_new().
+ * @stream_check: may this record come now? @order is 0 at first, and later what the last call has
+ *	put there. Must not sleep.
+ * @precopy_info: answer VFIO_MIG_GET_PRECOPY_INFO
  *
  * All ops except @close, @clean and @request run inside the gate: the device cannot be taken away
  * and, except for @settle and @open, it is LIVE. No op may access user memory. The table and the
@@ -171,6 +207,10 @@ struct vfio_device_ops {
 	vm_fault_t (*fault)(struct vfio_device *vdev, struct vm_fault *vmf, unsigned int order);
 	void (*fault_wait)(struct vfio_device *vdev);
 	void (*show_fdinfo)(struct vfio_device *vdev, struct seq_file *m);
+	void (*stream_kick)(struct vfio_device *vdev);
+	int (*stream_check)(struct vfio_device *vdev, u32 *order, u32 tag, u32 flags, u64 size);
+	int (*precopy_info)(struct vfio_device *vdev, struct vfio_stream *stream,
+			    struct vfio_precopy_info *info);
 };
 
 /**
@@ -183,6 +223,8 @@ struct vfio_device_ops {
  * @revoked: the gate is closed: the device has been taken from user space; set once
  * @wanted: jiffies when the host asked for the device, 0 if it has not
  * @hurry: the host cannot wait for the device
+ * @session: counts sessions that have ended; a data file of another session is dead
+ * @streamed: this session has had a data file
  * @lock: the session lock. Protects all below.
  * @owner: the bound file, or NULL
  * @released: woken when @owner becomes NULL
@@ -202,6 +244,8 @@ struct vfio_device {
 	bool revoked;
 	unsigned long wanted;
 	bool hurry;
+	unsigned int session;
+	bool streamed;
 	struct mutex lock;	/* session lock: see above, and Documentation/design.rst */
 	struct vfio_file *owner;
 	wait_queue_head_t released;
@@ -229,6 +273,7 @@ int vfio_device_is_of_fd(const struct vfio_device *vdev, int fd);
 bool vfio_device_lock_attached(struct vfio_device *vdev);
 void vfio_device_unlock_attached(struct vfio_device *vdev);
 
+__printf(3, 4) int vfio_device_err(struct vfio_device *vdev, int error, const char *fmt, ...);
 __printf(3, 4) int vfio_err(struct vfio_file *file, int error, const char *fmt, ...);
 void *vfio_caps_add(struct vfio_caps *caps, u16 id, u16 version, size_t size);
 

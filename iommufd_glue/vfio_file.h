@@ -78,8 +78,19 @@ static __always_inline void vfio_device_leave(struct vfio_file *file,
 	srcu_read_unlock_fast(&file->vdev->gate, gate);
 }
 
+/* More than any sensible payload: SET_IRQS for 2048 MSI-X vectors needs half of it. */
+#define VFIO_PAYLOAD_MAX	SZ_16K
+
+/* Return value of a fetch function if nothing is left to do */
+#define VFIO_FETCH_DONE		1
+
 /* file.c */
 extern const struct file_operations vfio_file_fops;
+int vfio_call_inside(vfio_cmd_fn fn, struct vfio_cmd *cmd);
+
+/* log.c: logging of DMA by the device */
+int vfio_log_start_fetch(struct vfio_cmd *cmd);
+int vfio_log_report(struct vfio_cmd *cmd, const struct vfio_feature *row);
 
 /* bind.c */
 int vfio_bind_fetch(struct vfio_cmd *cmd);

@@ -44,6 +44,9 @@ static void trace(struct fake *f, char c)
 		f->trace[len] = c;
 }
 
+/* No BAR has it. */
+const struct vfio_pci_region_ops vfio_pci_hidden_ops;
+
 void vfio_pci_lock_user(struct vfio_pci_device *vpd)
 {
 	vfio_pci_lock(vpd);

@@ -160,6 +160,7 @@ static void offsets(struct kunit *test)
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, vpd);
+	memcpy(vpd->regions, vfio_pci_regions, sizeof(vpd->regions));
 	for (i = 0; i < 2; i++)
 		KUNIT_ASSERT_EQ(test, 0, vfio_pci_extra_add(vpd, &extra));
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {

@@ -359,7 +359,7 @@ TEST_F(aer, fatal_in_low_power)
 	EXPECT_WORKS();
 }
 
-/* A thread that has the function sleep, and wakes it up, all the time */
+/* A thread that has the function sleep, and wakes it up, all the time, and takes its time */
 struct sleeper {
 	pthread_t thread;
 	int fd;
@@ -386,18 +386,27 @@ TEST_F(aer, fatal_while_its_power_state_changes)
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
 	int exp = config_cap(self->s.fd, PCI_CAP_ID_EXP);
 	struct sleeper s = { .fd = self->s.fd, .pmcsr = pos + PCI_PM_CTRL };
+	char args[64];
 	u16 devctl;
 	int i;
 
 	OURS_ONLY();
 	if (pos <= 0 || exp <= 0)
 		SKIP(return, "no power management, or no Express");
-	devctl = config_read(self->s.fd, exp + PCI_EXP_DEVCTL, 2) ^ PCI_EXP_DEVCTL_URRE;
-	ASSERT_EQ(0, config_write(self->s.fd, exp + PCI_EXP_DEVCTL, 2, devctl));
-	/* Not all models have the bit. */
-	devctl = config_read(self->s.fd, exp + PCI_EXP_DEVCTL, 2);
+	if (variant->inject == inject_by_kernel)
+		SKIP(return, "aer_inject changes what is read, as odd-function does");
+	sprintf(args, "device=%s d3hot_delay=200", self->bdf);
+	ASSERT_EQ(0, module_load(ODD, args));
 	ASSERT_EQ(0, pthread_create(&s.thread, NULL, sleep_thread, &s));
 	for (i = 0; i < 4; i++) {
+		/* The kernel has a copy of what is in the registers then. It is soon an old one. */
+		EXPECT_EQ(0, variant->inject(self->bdf, NONFATAL));
+		EXPECT_EQ(1, event_wait(self->error));
+		EXPECT_EQ(0, log_wait(self->log));
+		devctl = config_read(self->s.fd, exp + PCI_EXP_DEVCTL, 2) ^ PCI_EXP_DEVCTL_URRE;
+		EXPECT_EQ(0, config_write(self->s.fd, exp + PCI_EXP_DEVCTL, 2, devctl));
+		/* Not all models have the bit. */
+		devctl = config_read(self->s.fd, exp + PCI_EXP_DEVCTL, 2);
 		EXPECT_EQ(0, variant->inject(self->bdf, FATAL));
 		EXPECT_EQ(1, event_wait(self->error));
 		EXPECT_EQ(0, log_wait(self->log));
@@ -407,6 +416,7 @@ TEST_F(aer, fatal_while_its_power_state_changes)
 	__atomic_store_n(&s.stop, true, __ATOMIC_RELEASE);
 	pthread_join(s.thread, NULL);
 	EXPECT_EQ(0, s.err);
+	ASSERT_EQ(0, module_unload(ODD));
 	ASSERT_EQ(0, config_update(self->s.fd, pos + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, 0));
 	EXPECT_WORKS();
 }
@@ -672,9 +682,17 @@ FIXTURE_TEARDOWN(pair)
 		sysfs_bind(self->bdf[i]);
 }
 
+struct unbinder {
+	const char *bdf;
+	pid_t tid;
+};
+
 static void *unbind_thread(void *arg)
 {
-	sysfs_unbind(arg);
+	struct unbinder *u = arg;
+
+	__atomic_store_n(&u->tid, gettid(), __ATOMIC_RELEASE);
+	sysfs_unbind(u->bdf);
 	return NULL;
 }
 
@@ -701,13 +719,14 @@ static void other_close(FIXTURE_DATA(pair) *self)
 /* The other one has been asked for by the host, and its user has all the time in the world. */
 TEST_F(pair, other_is_wanted_back)
 {
+	struct unbinder u = { .bdf = self->bdf[1] };
 	int request = event_new();
 	pthread_t thread;
 	u32 val;
 
 	ASSERT_EQ(0, sysfs_write("-1", GRACE));
 	ASSERT_EQ(0, irq_eventfd(self->s[1].fd, VFIO_PCI_REQ_IRQ_INDEX, 0, request));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, unbind_thread, self->bdf[1]));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, unbind_thread, &u));
 	EXPECT_EQ(1, event_wait(request));
 	EXPECT_EQ(0, inject_by_port(self->bdf[0], FATAL));
 	EXPECT_EQ(1, event_wait(self->error[0]));
@@ -724,6 +743,7 @@ TEST_F(pair, other_is_wanted_back)
 /* The same in the midst of a recovery, which is held up before the bus is reset */
 TEST_F(pair, other_is_wanted_back_late)
 {
+	struct unbinder u = { .bdf = self->bdf[1] };
 	pthread_t thread;
 	char args[64];
 	u32 val;
@@ -735,9 +755,36 @@ TEST_F(pair, other_is_wanted_back_late)
 	EXPECT_EQ(0, inject_by_port(self->bdf[0], FATAL));
 	for (i = 0; i < 2; i++)
 		EXPECT_EQ(1, event_wait(self->error[i]));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, unbind_thread, self->bdf[1]));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, unbind_thread, &u));
 	EXPECT_TRUE(other_taken_away(self));
 	ASSERT_EQ(0, module_unload(ODD));
+	other_close(self);
+	EXPECT_NE(-ETIMEDOUT, log_wait(self->log));
+	pthread_join(thread, NULL);
+	ASSERT_EQ(0, mmio_peek32(self->bar[0], &val));
+	EXPECT_NE(~0u, val);
+}
+
+/*
+ * And in between: the recovery has come to one and not yet to the other, whose device lock it waits
+ * for, behind who unbinds that.
+ */
+TEST_F(pair, other_is_wanted_back_in_between)
+{
+	struct unbinder u = { .bdf = self->bdf[1] };
+	pthread_t thread;
+	char args[64];
+	u32 val;
+
+	ASSERT_EQ(0, sysfs_write("-1", GRACE));
+	sprintf(args, "device=%s locked=1", self->bdf[1]);
+	ASSERT_EQ(0, module_load(ODD, args));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, unbind_thread, &u));
+	EXPECT_TRUE(thread_waits(&u.tid));
+	EXPECT_EQ(0, inject_by_port(self->bdf[0], FATAL));
+	EXPECT_EQ(1, event_wait(self->error[0]));
+	ASSERT_EQ(0, module_unload(ODD));
+	EXPECT_TRUE(other_taken_away(self));
 	other_close(self);
 	EXPECT_NE(-ETIMEDOUT, log_wait(self->log));
 	pthread_join(thread, NULL);

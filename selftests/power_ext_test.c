@@ -168,24 +168,6 @@ static void *read_thread(void *arg)
 	return NULL;
 }
 
-/* Has the thread stopped in the kernel, where nothing wakes it but what it waits for? */
-static bool waits(const pid_t *tid)
-{
-	struct deadline end;
-	char text[512], *p;
-	pid_t id;
-
-	for (deadline_start(&end); !deadline_passed(&end); usleep(1000)) {
-		id = __atomic_load_n(tid, __ATOMIC_ACQUIRE);
-		if (!id || sysfs_read(text, sizeof(text), "/proc/self/task/%d/stat", id) < 0)
-			continue;
-		p = strrchr(text, ')');
-		if (p && p[2] == 'D')
-			return true;
-	}
-	return false;
-}
-
 /* Let in while it was awake: what is read of one that sleeps by now is nothing. */
 TEST_F(power, asleep_before_it_is_read)
 {
@@ -197,7 +179,7 @@ TEST_F(power, asleep_before_it_is_read)
 	sprintf(args, "device=%s blocked=1", self->bdf);
 	ASSERT_EQ(0, module_load("odd-function", args));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, read_thread, &r));
-	EXPECT_TRUE(waits(&r.tid));
+	EXPECT_TRUE(thread_waits(&r.tid));
 	EXPECT_EQ(0, low_power_entry(self->s.fd));
 	EXPECT_TRUE(power_sleeps(self->bdf));
 	ASSERT_EQ(0, module_unload("odd-function"));

@@ -15,6 +15,7 @@
 
 #define NUM_BARS 6
 #define ROM VFIO_PCI_ROM_REGION_INDEX
+#define TRACING "/sys/kernel/tracing"
 #define PAGE 0x1000ull
 
 /* Bits of a line of sysfs's resource file. */
@@ -351,6 +352,71 @@ TEST_F(region, rom)
 	ASSERT_EQ(0, region_info(self->s.fd, ROM, &info));
 	EXPECT_EQ(size, info.size);
 	EXPECT_EQ(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
+}
+
+/* A BAR for a ROM, and no image in what it decodes: there is no ROM. */
+TEST(rom_without_image)
+{
+	u64 start, size = 0, flags;
+	struct vfio_region_info info;
+	unsigned int nth;
+	char bdf[BDF_LEN];
+	struct session s;
+	u8 byte;
+
+	for (nth = 0; !size && !sysfs_find(0x1234, 0x11e8, nth, bdf); nth++)
+		ASSERT_EQ(0, sysfs_resource(bdf, 6, &start, &size, &flags));
+	if (!size)
+		SKIP(return, "no edu with a ROM in this machine");
+	ASSERT_EQ(0, sysfs_bind(bdf));
+	ASSERT_EQ(0, session_open(&s, bdf));
+	/* It is looked for whatever the user decodes. */
+	ASSERT_EQ(0, config_update(s.fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, 0));
+	ASSERT_EQ(0, region_info(s.fd, ROM, &info));
+	EXPECT_EQ(0, info.size);
+	EXPECT_EQ(0, info.flags);
+	EXPECT_EQ(0, config_read(s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
+	ASSERT_EQ(0, config_update(s.fd, PCI_COMMAND, 2, 0, PCI_COMMAND_MEMORY));
+	EXPECT_EQ(-ENOMEM, region_pread(s.fd, ROM, 0, &byte, 1));
+	session_close(&s);
+}
+
+/* How often the kernel has read a dword of a device since there is the probe */
+static long dwords_read(void)
+{
+	char text[512], *line;
+
+	if (sysfs_read(text, sizeof(text), TRACING "/kprobe_profile") <= 0)
+		return -1;
+	line = strstr(text, "vfio_test_read");
+	return line ? atol(line + strlen("vfio_test_read")) : -1;
+}
+
+/* Who asks for the size of a ROM does not wait until it has been read. */
+TEST_F(region, rom_is_not_read_to_be_told_of)
+{
+	const long some = 64, len = 0x1000;
+	struct vfio_region_info info;
+	long before, told, read;
+	u8 *buf = malloc(len);
+
+	if (!self->res[6].size)
+		SKIP(return, "no ROM");
+	if (sysfs_write("p:vfio_test_read ioread32", TRACING "/kprobe_events"))
+		SKIP(return, "no kprobe, or ioread32() is no function");
+	ASSERT_EQ(0, sysfs_write("1", TRACING "/events/kprobes/vfio_test_read/enable"));
+	before = dwords_read();
+	EXPECT_EQ(0, region_info(self->s.fd, ROM, &info));
+	told = dwords_read();
+	EXPECT_EQ(len, region_pread(self->s.fd, ROM, 0, buf, len));
+	read = dwords_read();
+	EXPECT_EQ(0, sysfs_write("0", TRACING "/events/kprobes/vfio_test_read/enable"));
+	EXPECT_EQ(0, sysfs_write("-:vfio_test_read", TRACING "/kprobe_events"));
+	EXPECT_LE(0, before);
+	/* Other devices may have been read. */
+	EXPECT_GT(some, told - before);
+	EXPECT_LE(len / 4, read - told);
+	free(buf);
 }
 
 /* Its first reader comes while the function sleeps. */

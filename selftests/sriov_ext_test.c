@@ -265,6 +265,36 @@ TEST_F(sriov, pf_reset)
 	}
 }
 
+/*
+ * What the host has turned on in a VF that nobody has is not lost with its PF's reset. No model has
+ * ATS in its VFs, so another register stands for it, which a reset clears just so. The VF is awake:
+ * the kernel restores what wakes up, and what is written while it sleeps is lost.
+ */
+TEST_F(sriov, pf_reset_and_idle_vf)
+{
+	const char *bdf = self->v.bdf[0];
+	u8 line = 0x5a, is;
+	int way;
+
+	session_close(&self->v.vf[0]);
+	/* It has been reset when it sleeps. */
+	power_no_delay(bdf);
+	ASSERT_TRUE(power_sleeps(bdf));
+	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", bdf));
+	ASSERT_EQ(0, sysfs_config_write(bdf, PCI_CACHE_LINE_SIZE, &line, 1));
+	for (way = 0; way < 2; way++) {
+		ASSERT_EQ(0, reset_pf(self, way))
+			TH_LOG("way %d", way);
+		ASSERT_EQ(1, sysfs_config(bdf, PCI_CACHE_LINE_SIZE, &is, 1));
+		EXPECT_EQ(line, is)
+			TH_LOG("way %d", way);
+	}
+	EXPECT_EQ(0, session_open_token(&self->v.vf[0], bdf, token));
+	ASSERT_EQ(1, sysfs_config(bdf, PCI_CACHE_LINE_SIZE, &is, 1));
+	EXPECT_EQ(line, is);
+	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", bdf));
+}
+
 /* It is not to be had while its PF has no VFs, for all that the hardware knows. */
 TEST_F(sriov, vf_does_not_answer)
 {

@@ -409,7 +409,8 @@ static void lay_bar(struct vfio_pci_config *cfg, unsigned int i, u32 mask, u32 f
 
 /*
  * PCIe r6.2 7.5.1.2.1. Sizing takes no code: address bits below the size cannot be written. At
- * first the user reads the host's addresses. A BAR that the host has not mapped does not exist.
+ * first the user reads the host's addresses. A BAR that the host has not mapped, or that a variant
+ * hides, does not exist.
  */
 static void lay_bars(struct vfio_pci_device *vpd)
 {
@@ -425,7 +426,7 @@ static void lay_bars(struct vfio_pci_device *vpd)
 	}
 
 	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
-		if (!pci_resource_start(pdev, i))
+		if (!pci_resource_start(pdev, i) || vpd->regions[i] == &vfio_pci_hidden_ops)
 			continue;
 
 		mask = ~(pci_resource_len(pdev, i) - 1);

@@ -2,6 +2,7 @@
 /*
  * BAR regions: access to memory and I/O ports with pread and pwrite. mmap.c maps them.
  */
+#include <linux/export.h>
 #include <linux/io.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/unaligned.h>
@@ -108,8 +109,26 @@ static void vfio_pci_bar_move(struct vfio_pci_device *vpd, unsigned int bar, voi
 	}
 }
 
-/* The kernel's mapping of a BAR, made on first use. Who comes second throws theirs away. */
-static void __iomem *vfio_pci_barmap(struct vfio_pci_device *vpd, unsigned int bar)
+/**
+ * vfio_pci_bar_is_plain - is a BAR all the user's, as no variant has it?
+ * @vpd: the device
+ * @bar: its number
+ */
+bool vfio_pci_bar_is_plain(const struct vfio_pci_device *vpd, unsigned int bar)
+{
+	return vpd->regions[bar] == &vfio_pci_bar_ops;
+}
+
+/**
+ * vfio_pci_barmap - the kernel's mapping of a BAR, made on first use
+ * @vpd: the device
+ * @bar: a BAR that there is
+ *
+ * Who comes second throws theirs away.
+ *
+ * Return: where it begins, until vfio_pci_bars_close(); NULL when out of memory
+ */
+void __iomem *vfio_pci_barmap(struct vfio_pci_device *vpd, unsigned int bar)
 {
 	void __iomem *base = READ_ONCE(vpd->bars.map[bar]), *other;
 
@@ -172,13 +191,13 @@ static bool vfio_pci_bar_register(struct vfio_pci_device *vpd, unsigned int bar,
  *
  * Context: the interrupt lock held, so that it does not become write-combined
  * Return: 0: vfio_pci_bar_put() works until vfio_pci_bar_forget(); -EBUSY if somebody else has
- * reserved it, or it is write-combined; -ENOMEM
+ * reserved it, or it is a variant's, or write-combined; -ENOMEM
  */
 int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar)
 {
 	lockdep_assert_held(&vpd->irq.lock);
 
-	if (!(vpd->bars.reserved & ~vpd->wc.bars & BIT(bar)))
+	if (!(vpd->bars.reserved & ~vpd->wc.bars & BIT(bar)) || !vfio_pci_bar_is_plain(vpd, bar))
 		return -EBUSY;
 	return vfio_pci_barmap(vpd, bar) ? 0 : -ENOMEM;
 }
@@ -292,6 +311,7 @@ const struct vfio_pci_region_ops vfio_pci_bar_ops = {
 	.write = vfio_pci_bar_write,
 	.mmap = vfio_pci_bar_mmap,
 };
+EXPORT_SYMBOL_NS_GPL(vfio_pci_bar_ops, "VFIO_PCI");
 
 /*
  * A BAR smaller than a page can be mapped if it begins a page whose rest is nobody's, and is kept
@@ -329,7 +349,8 @@ void vfio_pci_bars_open(struct vfio_pci_device *vpd)
 		    pci_request_selected_regions(pdev, BIT(bar), "vfio-pci"))
 			continue;
 		vpd->bars.reserved |= BIT(bar);
-		if (!(res->flags & IORESOURCE_MEM) || pdev->non_mappable_bars)
+		if (!(res->flags & IORESOURCE_MEM) || pdev->non_mappable_bars ||
+		    !vfio_pci_bar_is_plain(vpd, bar))
 			continue;
 		if (resource_size(res) >= PAGE_SIZE || vfio_pci_bar_pad(vpd, bar, res))
 			vpd->bars.mmap |= BIT(bar);

@@ -210,6 +210,8 @@ int vfio_pci_dmabuf_get(struct vfio_cmd *cmd)
 	if (bar >= PCI_STD_NUM_BARS || !(vpd->bars.reserved & BIT(bar)))
 		return vfio_err(cmd->file, -ENODEV, "region %u is not a BAR, or is in use", bar);
 	bar = array_index_nospec(bar, PCI_STD_NUM_BARS);
+	if (!vfio_pci_bar_is_plain(vpd, bar))
+		return vfio_err(cmd->file, -ENODEV, "BAR %u is not all its user's", bar);
 
 	buf = kzalloc_flex(*buf, phys, get->nr_ranges, GFP_KERNEL_ACCOUNT);
 	if (!buf)

@@ -23,14 +23,23 @@ static u64 vfio_pci_rom_len(struct pci_dev *pdev)
 	return 0;
 }
 
+/* The function may use the BARs' decoder for its ROM, and is not left with that. */
+static void vfio_pci_rom_hide(struct pci_dev *pdev)
+{
+	if (!(pci_resource_flags(pdev, PCI_ROM_RESOURCE) & IORESOURCE_ROM_ENABLE))
+		pci_disable_rom(pdev);
+}
+
 /*
  * Maps the ROM at its first use, up to the end of its image: what is behind that is not meant to be
- * read, and behind the firmware's copy it is something else. The image is looked for once, as the
- * PCI core tells the kernel log where there is none.
+ * read, and behind the firmware's copy it is something else. The image is looked for once, by a few
+ * reads: the PCI core tells the kernel log where there is none.
  */
 static int vfio_pci_rom_map(struct vfio_pci_device *vpd)
 {
 	struct pci_dev *pdev = vpd->pdev;
+
+	lockdep_assert_held(&vpd->hw_lock);
 
 	if (vpd->rom.image)
 		return 0;
@@ -44,8 +53,14 @@ static int vfio_pci_rom_map(struct vfio_pci_device *vpd)
 	if (!vfio_pci_answers(pdev))
 		return -EIO;
 	vpd->rom.image = pci_map_rom(pdev, &vpd->rom.size);
-	vpd->rom.missing = !vpd->rom.image;
-	return vpd->rom.image ? 0 : -ENOMEM;
+	if (vpd->rom.image) {
+		vfio_pci_rom_hide(pdev);
+		return 0;
+	}
+	if (!vfio_pci_answers(pdev))
+		return -EIO;
+	vpd->rom.missing = true;
+	return -ENOMEM;
 }
 
 /*
@@ -79,19 +94,35 @@ void vfio_pci_rom_close(struct vfio_pci_device *vpd)
 	vpd->rom.missing = false;
 }
 
-/* Whether there is an image in it is for who reads it to find out: this touches nothing. */
+/*
+ * A ROM without an image is none: QEMU tells its user then what to do. The first to ask has the
+ * image looked for, whether or not the user has memory decode on; its content is not read here. Of
+ * a function that cannot be asked now it is taken for granted.
+ */
 static int vfio_pci_rom_info(struct vfio_pci_device *vpd, unsigned int index,
 			     struct vfio_region_info *info, struct vfio_caps *caps)
 {
-	info->size = vfio_pci_rom_len(vpd->pdev);
-	if (info->size)
-		info->flags = VFIO_REGION_INFO_FLAG_READ;
+	u64 len = vfio_pci_rom_len(vpd->pdev);
+	u8 command;
+
+	if (!len)
+		return 0;
+	guard(vfio_pci_hw)(vpd);
+	if (vfio_pci_rom_is_bar(vpd->pdev) && !vpd->recovery.frozen && !vpd->power.suspended &&
+	    !vfio_pci_asleep(vpd->pdev->current_state)) {
+		command = vfio_pci_decode_force(vpd);
+		vfio_pci_rom_map(vpd);
+		vfio_pci_decode_unforce(vpd, command);
+	}
+	if (vpd->rom.missing)
+		return 0;
+	info->size = len;
+	info->flags = VFIO_REGION_INFO_FLAG_READ;
 	return 0;
 }
 
 /*
- * The function decodes the ROM for one chunk at a time: it may use the BARs' decoder for that, and
- * the host may want the lock. Behind the image, up to the size of the BAR, all ones are read.
+ * The function decodes the ROM for one chunk at a time: the host may want the lock. Behind the image, up to the size of the BAR, all ones are read.
  */
 static ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpd, unsigned int index,
 				 const struct vfio_io *io, u64 off)
@@ -116,8 +147,8 @@ static ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpd, unsigned int index
 	if (bar)
 		pci_enable_rom(pdev);
 	ret = vfio_pci_rom_copy(vpd, io->buf, off, have);
-	if (bar && !(pci_resource_flags(pdev, PCI_ROM_RESOURCE) & IORESOURCE_ROM_ENABLE))
-		pci_disable_rom(pdev);
+	if (bar)
+		vfio_pci_rom_hide(pdev);
 	if (ret)
 		return ret;
 	memset(io->buf + have, 0xff, len - have);

@@ -10,6 +10,7 @@
  * PCI core calls with pci_bus_sem held, which it takes inside core_lock elsewhere, so only hw_lock
  * is taken here.
  */
+#include <linux/export.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -103,6 +104,7 @@ static void vfio_pci_thaw(struct vfio_pci_device *vpd)
 	vpd->recovery.saved = NULL;
 	WRITE_ONCE(vpd->recovery.frozen, false);
 	if (vfio_pci_is_live(vpd)) {
+		vfio_mig_was_reset(vpd);
 		vfio_pci_config_after_reset(vpd);
 		vfio_pci_decode_update(vpd);
 	}
@@ -131,11 +133,9 @@ void vfio_pci_leave(struct vfio_pci_device *vpd)
 {
 	scoped_guard(mutex, &vpd->hw_lock) {
 		WRITE_ONCE(vpd->recovery.leaving, true);
-		if (vpd->recovery.frozen)
-			vfio_device_hurry(&vpd->vdev);
+		vfio_pci_hurry(vpd);
 		vfio_pci_give_up(vpd);
 	}
-	vfio_pci_hurry_neighbours(vpd);
 }
 
 /*
@@ -160,7 +160,7 @@ static void vfio_pci_error_detected_one(struct vfio_pci_device *vpd, void *data)
 			vfio_pci_freeze(vpd);
 	}
 	vfio_pci_irq_signal_error(vpd);
-	vfio_pci_hurry_neighbours(vpd);
+	vfio_pci_hurry(vpd);
 }
 
 static void vfio_pci_slot_reset_one(struct vfio_pci_device *vpd, void *data)
@@ -214,3 +214,4 @@ const struct pci_error_handlers vfio_pci_error_handlers = {
 	.reset_prepare = vfio_pci_reset_prepare,
 	.reset_done = vfio_pci_reset_done,
 };
+EXPORT_SYMBOL_NS_GPL(vfio_pci_error_handlers, "VFIO_PCI");

@@ -112,25 +112,23 @@ void vfio_pci_for_each(struct vfio_pci_device *vpd, vfio_pci_related_fn related,
 }
 
 /**
- * vfio_pci_hurry_neighbours - a recovery waits for those that are being removed
+ * vfio_pci_hurry - a recovery waits for those that are being removed
  * @vpd: frozen, or about to be removed itself
  *
  * It takes one device lock after the other, of all below a port, and the removal of a function
- * holds its for as long as the user has time to let go. Neither should a neighbour be frozen so
- * long, nor that user go on with what is about to be reset.
+ * holds its for as long as the user has time to let go. Neither should that function or a neighbour
+ * be frozen so long, nor that user go on with what is about to be reset.
  *
  * Context: after the flag of @vpd was set, so that of two who come at once one sees the other's
  */
-void vfio_pci_hurry_neighbours(struct vfio_pci_device *vpd)
+void vfio_pci_hurry(struct vfio_pci_device *vpd)
 {
 	struct pci_dev *port = pcie_find_root_port(vpd->pdev);
 	struct vfio_pci_device *other;
 
-	if (!port)
-		return;
 	guard(mutex)(&vfio_pci_list_lock);
 	list_for_each_entry(other, &vfio_pci_list, listed.node) {
-		if (pcie_find_root_port(other->pdev) != port)
+		if (other != vpd && (!port || pcie_find_root_port(other->pdev) != port))
 			continue;
 		if (READ_ONCE(vpd->recovery.frozen) && READ_ONCE(other->recovery.leaving))
 			vfio_device_hurry(&other->vdev);
@@ -383,6 +381,8 @@ static int vfio_pci_set_reset(struct vfio_pci_reset_set *set)
 	ret = pci_reset_bus(set->fns[0].pdev);
 	for (i = 0; i < set->nr; i++) {
 		vfio_pci_reset_end(set->fns[i].vpd);
+		if (!ret)
+			vfio_mig_was_reset(set->fns[i].vpd);
 		mutex_unlock(&set->fns[i].vpd->hw_lock);
 	}
 	return ret;

@@ -7,6 +7,7 @@
  * function. The callbacks take our locks, so we never wait for runtime PM with one of them held.
  */
 #include <linux/eventfd.h>
+#include <linux/export.h>
 #include <linux/pm_runtime.h>
 
 #include "trace.h"
@@ -60,8 +61,10 @@ int vfio_pci_set_power_state(struct vfio_pci_device *vpd, pci_power_t state)
 	ret = pci_set_power_state(pdev, state);
 	vfio_pci_core_exit(vpd);
 	trace_vfio_pci_power(pdev, was, state, ret);
-	if (!ret && forgets && vfio_pci_asleep(was) && state == PCI_D0)
+	if (!ret && forgets && vfio_pci_asleep(was) && state == PCI_D0) {
 		pci_restore_state(pdev);
+		vfio_mig_was_reset(vpd);
+	}
 	/* With the configuration came the INTx mask of then. */
 	if (state == PCI_D0 && vfio_pci_is_live(vpd))
 		vfio_pci_intx_disable_changed(vpd);
@@ -141,8 +144,10 @@ static int vfio_pci_resume(struct device *dev)
 	WRITE_ONCE(vpd->power.suspended, false);
 	if (vpd->power.wakeup)
 		wakeup = vfio_pci_low_power_leave(vpd);
-	if (vfio_pci_is_live(vpd))
+	if (vfio_pci_is_live(vpd)) {
+		vfio_mig_was_reset(vpd);
 		vfio_pci_config_after_reset(vpd);
+	}
 	vfio_pci_decode_update(vpd);
 
 	/* Now that who waits for it may touch the BARs. */
@@ -157,6 +162,7 @@ const struct dev_pm_ops vfio_pci_pm_ops = {
 	SYSTEM_SLEEP_PM_OPS(vfio_pci_suspend, vfio_pci_resume)
 	RUNTIME_PM_OPS(vfio_pci_suspend, vfio_pci_resume, NULL)
 };
+EXPORT_SYMBOL_NS_GPL(vfio_pci_pm_ops, "VFIO_PCI");
 
 /* Whether power/control is "auto" */
 static bool vfio_pci_power_is_auto(struct device *dev)

@@ -118,6 +118,8 @@ int vfio_pci_reset(struct vfio_pci_device *vpd)
 	ret = vfio_pci_try_reset(vpd->pdev);
 	mutex_unlock(&vpd->sriov.lock);
 	vfio_pci_reset_end(vpd);
+	if (!ret)
+		vfio_mig_was_reset(vpd);
 	/* Otherwise it is for later. */
 	if (ret != -EAGAIN)
 		trace_vfio_pci_reset(vpd->pdev, vfio_pci_is_live(vpd) ? "user" : "driver", ret);
@@ -188,10 +190,13 @@ int vfio_pci_reset_ioctl(struct vfio_cmd *cmd)
 	if (!vpd->session.reset_works)
 		return vfio_err(cmd->file, -EINVAL, "the function has no reset of its own");
 
-	guard(vfio_pci_user)(vpd);
-	if (vpd->power.suspended)
-		return vfio_err(cmd->file, -EIO, "another thread has put the function to sleep");
-	ret = vfio_pci_reset(vpd);
+	scoped_guard(vfio_pci_user, vpd) {
+		if (vpd->power.suspended)
+			return vfio_err(cmd->file, -EIO,
+					"another thread has put the function to sleep");
+		ret = vfio_pci_reset(vpd);
+	}
+	vfio_mig_catch_up(vpd);
 	if (ret == -EAGAIN)
 		vfio_err(cmd->file, ret, "somebody else is about to reset or unbind the function");
 	else if (ret == -ENODEV)
@@ -242,6 +247,7 @@ void vfio_pci_reset_done(struct pci_dev *pdev)
 		return;
 	mutex_unlock(&vpd->sriov.lock);
 	vfio_pci_reset_end(vpd);
+	vfio_mig_was_reset(vpd);
 	if (vfio_pci_is_live(vpd))
 		trace_vfio_pci_reset(pdev, "host", 0);
 	vfio_pci_unlock(vpd);

@@ -3,7 +3,9 @@
  * Make a function behave as few do, or do not do in the right moment, for as long as the module is
  * loaded.
  */
+#include <linux/completion.h>
 #include <linux/iommu.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 
@@ -19,9 +21,17 @@ static bool blocked;
 module_param(blocked, bool, 0);
 MODULE_PARM_DESC(blocked, "user space waits for its config space, as while it is reset");
 
+static bool locked;
+module_param(locked, bool, 0);
+MODULE_PARM_DESC(locked, "somebody has its device lock");
+
 static bool intx_stops_msi;
 module_param(intx_stops_msi, bool, 0);
 MODULE_PARM_DESC(intx_stops_msi, "its Interrupt Disable is known to stop MSI as well");
+
+static uint d3hot_delay;
+module_param(d3hot_delay, uint, 0);
+MODULE_PARM_DESC(d3hot_delay, "it takes so many milliseconds to D3hot, and back");
 
 static uint vf_bus;
 module_param(vf_bus, uint, 0);
@@ -34,6 +44,9 @@ MODULE_PARM_DESC(firmware_maps, "firmware wants memory mapped for it at all time
 static struct pci_dev *pdev;
 static struct pci_ops *old_ops;
 static struct pci_bus *bus, *old_bus;
+static unsigned int old_delay;
+static struct task_struct *holder;
+static DECLARE_COMPLETION(held);
 
 static int mute_read(struct pci_bus *bus, unsigned int devfn, int pos, int size, u32 *val)
 {
@@ -121,6 +134,30 @@ static void remove_firmwares_map(void)
 	pdev->dev.iommu->iommu_dev = old_iommu;
 }
 
+/* Not by who loads this, as a task does not return to user space with a lock. */
+static int hold_lock(void *unused)
+{
+	device_lock(&pdev->dev);
+	complete(&held);
+	set_current_state(TASK_IDLE);
+	while (!kthread_should_stop()) {
+		schedule();
+		set_current_state(TASK_IDLE);
+	}
+	__set_current_state(TASK_RUNNING);
+	device_unlock(&pdev->dev);
+	return 0;
+}
+
+static int lock(void)
+{
+	holder = kthread_run(hold_lock, NULL, "odd-function");
+	if (IS_ERR(holder))
+		return PTR_ERR(holder);
+	wait_for_completion(&held);
+	return 0;
+}
+
 static int __init odd_function_init(void)
 {
 	unsigned int domain, nr, slot, fn;
@@ -131,12 +168,15 @@ static int __init odd_function_init(void)
 	pdev = pci_get_domain_bus_and_slot(domain, nr, PCI_DEVFN(slot, fn));
 	if (!pdev)
 		return -ENODEV;
-	ret = firmware_maps ? add_firmwares_map() : vf_bus ? add_bus() : 0;
+	ret = firmware_maps ? add_firmwares_map() : vf_bus ? add_bus() : locked ? lock() : 0;
 	if (ret) {
 		pci_dev_put(pdev);
 		return ret;
 	}
 	old_ops = pci_bus_set_ops(pdev->bus, &mute_ops);
+	old_delay = pdev->d3hot_delay;
+	if (d3hot_delay)
+		pdev->d3hot_delay = d3hot_delay;
 	if (blocked)
 		pci_cfg_access_lock(pdev);
 	if (intx_stops_msi)
@@ -151,6 +191,7 @@ static void __exit odd_function_exit(void)
 		pdev->dev_flags &= ~PCI_DEV_FLAGS_MSI_INTX_DISABLE_BUG;
 	if (blocked)
 		pci_cfg_access_unlock(pdev);
+	pdev->d3hot_delay = old_delay;
 	pci_bus_set_ops(pdev->bus, old_ops);
 	if (firmware_maps)
 		remove_firmwares_map();
@@ -158,6 +199,8 @@ static void __exit odd_function_exit(void)
 		move_to(old_bus);
 		pci_remove_bus(bus);
 	}
+	if (holder)
+		kthread_stop(holder);
 	pci_dev_put(pdev);
 }
 module_exit(odd_function_exit);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "sysfs.h"
 
 #define PCI_DEVICES "/sys/bus/pci/devices"
@@ -285,6 +286,23 @@ int sysfs_bus_reset(const char *port)
 	usleep(100000);
 	close(fd);
 	return err;
+}
+
+bool thread_waits(const pid_t *tid)
+{
+	struct deadline end;
+	char text[512], *p;
+	pid_t id;
+
+	for (deadline_start(&end); !deadline_passed(&end); usleep(1000)) {
+		id = __atomic_load_n(tid, __ATOMIC_ACQUIRE);
+		if (!id || sysfs_read(text, sizeof(text), "/proc/self/task/%d/stat", id) < 0)
+			continue;
+		p = strrchr(text, ')');
+		if (p && p[2] == 'D')
+			return true;
+	}
+	return false;
 }
 
 /* The last but one in the path of the device */

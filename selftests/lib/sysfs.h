@@ -174,4 +174,12 @@ unsigned int sysfs_ext_cap(const char *bdf, u16 id);
  */
 int sysfs_bus_reset(const char *port);
 
+/**
+ * thread_waits() - wait until a thread has stopped in the kernel, where no signal wakes it
+ * @tid: of a thread of this process; 0 as long as it does not run
+ *
+ * Return: whether it has.
+ */
+bool thread_waits(const pid_t *tid);
+
 #endif

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The log of a device's own DMA: what of it is in user memory. The device model fills bitmaps of
+ * the kernel's, a slice at a time, and they are added to the user's outside the gate.
+ */
+#include <linux/bitmap.h>
+#include <linux/cleanup.h>
+#include <linux/log2.h>
+#include <linux/overflow.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "vfio_file.h"
+
+/* Of one slice, in pages: a GiB, where they are of 4 KiB */
+#define VFIO_LOG_BITS	SZ_256K
+
+/**
+ * vfio_log_start_fetch - get the ranges of VFIO_DEVICE_FEATURE_DMA_LOGGING_START
+ * @cmd: struct vfio_device_feature_dma_logging_control in its data, which the ranges will follow
+ *
+ * Return: 0; -EINVAL for none, or more than 1000; -EFAULT; -ENOMEM
+ */
+int vfio_log_start_fetch(struct vfio_cmd *cmd)
+{
+	const size_t each = sizeof(struct vfio_device_feature_dma_logging_range);
+	struct vfio_device_feature_dma_logging_control *control = cmd->data;
+	size_t size = size_mul(control->num_ranges, each);
+	void *data;
+
+	if (!size || size > VFIO_PAYLOAD_MAX - sizeof(*control))
+		return vfio_err(cmd->file, -EINVAL, "%u ranges to log; 1 to %zu are possible",
+				control->num_ranges, (VFIO_PAYLOAD_MAX - sizeof(*control)) / each);
+	data = krealloc(control, sizeof(*control) + size, GFP_KERNEL_ACCOUNT);
+	if (!data)
+		return -ENOMEM;
+	cmd->data = data;
+	control = data;
+	cmd->data_len += size;
+	return copy_from_user(control + 1, u64_to_user_ptr(control->ranges), size) ? -EFAULT : 0;
+}
+
+/* Set bits of the user's, and clear none. */
+static int vfio_log_add(u64 __user *to, const unsigned long *bitmap, u64 bits)
+{
+	const u64 *from = (const u64 *)bitmap;
+	u64 i, old;
+
+	for (i = 0; i < DIV_ROUND_UP_ULL(bits, 64); i++) {
+		if (from[i] && (get_user(old, &to[i]) || put_user(old | from[i], &to[i])))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+/**
+ * vfio_log_report - answer a GET of VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT
+ * @cmd: struct vfio_device_feature_dma_logging_report in its data
+ * @row: of the feature
+ *
+ * Context: not inside the gate
+ * Return: VFIO_FETCH_DONE; -EINVAL for what are no pages, or without a log; -EOVERFLOW for a range
+ * that has no end; -EFAULT; -EINTR when the task is being killed; -ENOMEM
+ */
+int vfio_log_report(struct vfio_cmd *cmd, const struct vfio_feature *row)
+{
+	struct vfio_device_feature_dma_logging_report *report __free(kfree) = cmd->data;
+	unsigned long *bitmap __free(kvfree) = NULL;
+	u64 __user *to = u64_to_user_ptr(report->bitmap);
+	struct vfio_log_slice slice;
+	u64 last, left, bits;
+	int ret;
+
+	cmd->data = NULL;
+	cmd->out_len = 0;
+	if (report->page_size < SZ_4K || !is_power_of_2(report->page_size) || !report->length)
+		return vfio_err(cmd->file, -EINVAL,
+				"a log of %llu bytes by pages of %llu cannot be reported",
+				report->length, report->page_size);
+	if (check_add_overflow(report->iova, report->length - 1, &last))
+		return -EOVERFLOW;
+	bitmap = kvmalloc(VFIO_LOG_BITS / 8, GFP_KERNEL_ACCOUNT);
+	if (!bitmap)
+		return -ENOMEM;
+
+	slice.iova = report->iova;
+	slice.page_size = report->page_size;
+	slice.bitmap = bitmap;
+	for (left = report->length; left; left -= slice.length) {
+		bits = min_t(u64, VFIO_LOG_BITS, (left - 1) / slice.page_size + 1);
+		if (check_mul_overflow(bits, slice.page_size, &slice.length) || slice.length > left)
+			slice.length = left;
+		bitmap_zero(bitmap, VFIO_LOG_BITS);
+		cmd->data = &slice;
+		ret = vfio_call_inside(row->get, cmd);
+		cmd->data = NULL;
+		if (!ret)
+			ret = vfio_log_add(to, bitmap, bits);
+		if (!ret && fatal_signal_pending(current))
+			ret = -EINTR;
+		if (ret)
+			return ret;
+		slice.iova += slice.length;
+		to += VFIO_LOG_BITS / 64;
+		cond_resched();
+	}
+	return VFIO_FETCH_DONE;
+}
