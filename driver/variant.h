@@ -137,7 +137,7 @@ struct vfio_pci_variant {
 	size_t data_size;
 };
 
-/* In the id_table of a variant's struct pci_driver: what it is for; and all but name and id_table */
+/* For a variant's struct pci_driver: an entry of its id_table; and all but name and id_table */
 #define VFIO_PCI_VARIANT_ID(_vendor, _device, _variant)		\
 	PCI_DRIVER_OVERRIDE_DEVICE_VFIO(_vendor, _device),	\
 	.driver_data = (kernel_ulong_t)&(_variant)

@@ -89,14 +89,16 @@ struct vfio_info_cap_header {
  * Errors:
  *
  * * EINVAL: this or another file is bound to the device already; @iommufd is
- *   negative; a token was given, and the device has none to compare it with.
+ *   negative; a token was given, and the device has none to compare it with; the
+ *   firmware requires memory to be mapped for a device of the IOMMU group.
  * * EACCES: the token is missing or wrong.
  * * EBADF, EBADFD: @iommufd is not open, or is not an iommufd.
- * * EBUSY: a kernel driver owns a device of the same IOMMU group, or a device
- *   of that group is being reset.
+ * * EBUSY: a device of the same IOMMU group is being reset.
  * * E2BIG: bytes beyond this structure, within @argsz, are not zero.
- * * EPERM: another iommufd owns a device of the same IOMMU group, or the IOMMU
- *   cannot isolate the device's interrupts.
+ * * EPERM: a kernel driver or another iommufd owns a device of the same IOMMU
+ *   group, or the IOMMU cannot isolate the device's interrupts.
+ * * ENODEV: the device does not answer, or has been taken away.
+ * * EAGAIN: the host is about to reset or unbind the device; try again.
  */
 struct vfio_device_bind_iommufd {
 	__u32		argsz;
