@@ -224,6 +224,7 @@ TEST_F(migration, all_states)
 			bool gives = to != from && (to == RESUMING ||
 						    (is_saving(to) && !is_saving(from)));
 			int err = has_state(self->features, to) ? 0 : -EINVAL;
+			int ends = from;
 
 			if (!has_state(self->features, from))
 				continue;
@@ -239,16 +240,14 @@ TEST_F(migration, all_states)
 			EXPECT_EQ(!err && gives, data_fd >= 0) {
 				TH_LOG("from %u to %u: file %d", from, to, data_fd);
 			}
+			EXPECT_LE(-1, data_fd);
 			if (data_fd >= 0)
 				close(data_fd);
-			else
-				EXPECT_EQ(-1, data_fd);
 			if (!err)
-				EXPECT_EQ((int)to, mig_state(self->fd));
+				ends = to;
 			else if (from == RESUMING && has_state(self->features, to))
-				EXPECT_EQ(ERROR, mig_state(self->fd));
-			else
-				EXPECT_EQ((int)from, mig_state(self->fd));
+				ends = ERROR;
+			EXPECT_EQ(ends, mig_state(self->fd));
 		}
 	}
 	/* Out of ERROR leads a reset alone. */
@@ -1204,7 +1203,7 @@ TEST_F(migration, io_uring)
 	size_t at;
 
 	n = ring_open(&r);
-	if (n == -ENOSYS || n == -EPERM)
+	if (n == -EPERM)
 		SKIP(return, "no io_uring");
 	ASSERT_EQ(0, n);
 	before = threads();
