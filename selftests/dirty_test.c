@@ -637,25 +637,64 @@ TEST_F(swap, under_dma)
 }
 
 /* Each PASID has its own, beside one that is not tracked, and two share one. */
-TEST_F(swap, pasids)
+FIXTURE(pasids)
 {
-	if (!self->pasid)
-		SKIP(return, "of the other variant");
-	ASSERT_EQ(0, attach(&self->s, self->areas[2].hwpt));
+	struct session s;
+	void *bar;
+	struct area areas[2];
+	struct area plain;
+};
+
+FIXTURE_SETUP(pasids)
+{
+	int i;
+
+	SETUP_TRACKED(&self->s, &self->bar, DEV_EDU);
+	if (!sysfs_ext_cap(self->s.bdf, PCI_EXT_CAP_ID_PASID)) {
+		session_close(&self->s);
+		SKIP(return, "the first edu of this machine is no edu-pasid");
+	}
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, area_track(&self->areas[i], &self->s, IOMMU_HWPT_ALLOC_PASID));
+	ASSERT_EQ(0, area_init(&self->plain, &self->s, IOMMU_HWPT_ALLOC_PASID));
+	ASSERT_EQ(0, vfio_detach(self->s.fd));
+	ASSERT_EQ(0, attach(&self->s, self->plain.hwpt));
 	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 1, self->areas[0].hwpt));
 	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 2, self->areas[1].hwpt));
 	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 3, self->areas[0].hwpt));
+}
+
+FIXTURE_TEARDOWN(pasids)
+{
+	session_close(&self->s);
+}
+
+static int pasid_write(FIXTURE_DATA(pasids) *self, u32 pasid, unsigned int page)
+{
+	return edu_write_memory_pasid(self->bar, pasid, IOVA + page * PAGE, 0, LEN);
+}
+
+TEST_F(pasids, each_its_own)
+{
 	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, LEN));
-	ASSERT_EQ(0, edu_write_memory_pasid(self->bar, 1, IOVA + 1 * PAGE, 0, LEN));
-	ASSERT_EQ(0, edu_write_memory_pasid(self->bar, 2, IOVA + 2 * PAGE, 0, LEN));
-	ASSERT_EQ(0, edu_write_memory_pasid(self->bar, 3, IOVA + 3 * PAGE, 0, LEN));
+	ASSERT_EQ(0, pasid_write(self, 1, 1));
+	ASSERT_EQ(0, pasid_write(self, 2, 2));
+	ASSERT_EQ(0, pasid_write(self, 3, 3));
 	EXPECT_EQ(PAGE_BIT(1) | PAGE_BIT(3), written(&self->areas[0], 0));
 	EXPECT_EQ(PAGE_BIT(2), written(&self->areas[1], 0));
-	/* What one has cached does not hide what the other writes. */
-	ASSERT_EQ(0, edu_write_memory_pasid(self->bar, 3, IOVA + 1 * PAGE, 0, LEN));
+	/* What the IOMMU has cached for one does not hide what the other writes. */
+	ASSERT_EQ(0, pasid_write(self, 3, 1));
 	EXPECT_EQ(PAGE_BIT(1), written(&self->areas[0], 0));
-	ASSERT_EQ(0, edu_write_memory_pasid(self->bar, 1, IOVA + 1 * PAGE, 0, LEN));
+	ASSERT_EQ(0, pasid_write(self, 1, 1));
 	EXPECT_EQ(PAGE_BIT(1), written(&self->areas[0], 0));
+	/* One goes, the other is tracked still; and so is one that comes. */
+	ASSERT_EQ(0, vfio_detach_pasid(self->s.fd, 1));
+	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 4, self->areas[1].hwpt));
+	ASSERT_EQ(0, pasid_write(self, 1, 4));
+	ASSERT_EQ(0, pasid_write(self, 3, 5));
+	ASSERT_EQ(0, pasid_write(self, 4, 6));
+	EXPECT_EQ(PAGE_BIT(5), written(&self->areas[0], 0));
+	EXPECT_EQ(PAGE_BIT(6), written(&self->areas[1], 0));
 }
 
 /* One page table for several devices, with all that they write */
