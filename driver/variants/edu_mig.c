@@ -97,11 +97,11 @@ static int edu_command(struct vfio_pci_device *vpd, enum edu_command command, u6
 	vfio_mig_timer_start(&timer, EDU_COMMAND_MS);
 	while (!ret && (u16)(result = edu_get(vpd, EDU_RESULT)) == EDU_RESULT_BUSY)
 		ret = vfio_mig_wait(vpd, &timer);
-	if (ret)	/* or the next one would be ignored, also after a reset meanwhile */
+	if (ret == -ETIMEDOUT) {
 		edu_put(vpd, EDU_ABORT, 1);
-	if (ret == -ETIMEDOUT)
 		return vfio_mig_err(vpd, ret, "command %u of the device has not ended in %u ms",
 				    command, EDU_COMMAND_MS);
+	}
 	if (!ret && result != command << 16)
 		return vfio_mig_err(vpd, (u16)result == EDU_RESULT_REFUSED ? -EINVAL : -EIO,
 				    "command %u of the device has failed: %#x", command, result);
