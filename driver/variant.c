@@ -78,7 +78,7 @@ static int vfio_pci_variant_access(struct vfio_pci_device *vpd, unsigned int bar
 
 	guard(vfio_pci)(vpd);
 	/* What was begun before a reset must not go on in a device that is as new. */
-	if (vpd->mig && vpd->mig->flags)
+	if (vpd->mig && READ_ONCE(vpd->mig->flags))
 		return -ECANCELED;
 	if (!vfio_pci_is_live(vpd) || vpd->recovery.frozen || vpd->power.suspended ||
 	    vfio_pci_asleep(vpd->pdev->current_state))
