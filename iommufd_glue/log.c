@@ -20,7 +20,7 @@
  * vfio_log_start_fetch - get the ranges of VFIO_DEVICE_FEATURE_DMA_LOGGING_START
  * @cmd: struct vfio_device_feature_dma_logging_control in its data, which the ranges will follow
  *
- * Return: 0; -EINVAL for none, or more than 1000; -EFAULT; -ENOMEM
+ * Return: 0; -EINVAL for none, or more than 1022; -EFAULT; -ENOMEM
  */
 int vfio_log_start_fetch(struct vfio_cmd *cmd)
 {

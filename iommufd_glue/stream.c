@@ -193,15 +193,15 @@ static int vfio_stream_look(struct vfio_stream *stream, bool ask, struct vfio_bu
 		return 0;
 	if (stream->status == VFIO_STREAM_FAILED)
 		return stream->error;
-	if (stream->status == VFIO_STREAM_BUSY || !ask)
+	if (!ask)
 		return -EAGAIN;
-	if (!stream->asked) {
-		stream->asked = true;
-		stream->status = VFIO_STREAM_BUSY;
-		return -EAGAIN;
+	if (stream->status == VFIO_STREAM_QUIET && stream->asked) {
+		stream->asked = false;
+		return -ENOMSG;
 	}
-	stream->asked = false;
-	return -ENOMSG;
+	stream->asked = true;
+	stream->status = VFIO_STREAM_BUSY;
+	return -EAGAIN;
 }
 
 static bool vfio_stream_is_readable(struct vfio_stream *stream)
@@ -716,16 +716,25 @@ void vfio_stream_loaded(struct vfio_stream *stream, int error)
 EXPORT_SYMBOL_GPL(vfio_stream_loaded);
 
 /**
- * vfio_stream_whole - has a stream been written to the end of a record?
- * @stream: for writing
+ * vfio_stream_finish - a data file has been written, and is dead from now on
+ * @stream: for writing; not to be used any more
  * @order: what ops->stream_check() has made of it
  *
- * Return: false, too, if a record was refused
+ * Return: 0; the error of a record that was refused; -ENODATA when one is not whole
  */
-bool vfio_stream_whole(struct vfio_stream *stream, u32 *order)
+int vfio_stream_finish(struct vfio_stream *stream, u32 *order)
 {
-	guard(spinlock)(&stream->lock);
-	*order = stream->order;
-	return stream->status == VFIO_STREAM_BUSY && !stream->loading && !READ_ONCE(stream->got);
+	int ret = 0;
+
+	scoped_guard(spinlock, &stream->lock) {
+		*order = stream->order;
+		if (stream->status == VFIO_STREAM_FAILED)
+			ret = stream->error;
+		else if (stream->loading || READ_ONCE(stream->got))
+			ret = -ENODATA;
+		stream->status = VFIO_STREAM_OVER;
+	}
+	vfio_stream_end(stream);
+	return ret;
 }
-EXPORT_SYMBOL_GPL(vfio_stream_whole);
+EXPORT_SYMBOL_GPL(vfio_stream_finish);

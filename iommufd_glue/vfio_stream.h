@@ -75,6 +75,6 @@ void vfio_stream_count(struct vfio_stream *stream, u64 *done, u64 *left);
 /* Those of a device that loads */
 const void *vfio_stream_record(struct vfio_stream *stream, u32 *tag, size_t *len);
 void vfio_stream_loaded(struct vfio_stream *stream, int error);
-bool vfio_stream_whole(struct vfio_stream *stream, u32 *order);
+int vfio_stream_finish(struct vfio_stream *stream, u32 *order);
 
 #endif

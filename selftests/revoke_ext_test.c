@@ -21,6 +21,7 @@
 #include "lib/iommufd.h"
 #include "lib/irq.h"
 #include "lib/region.h"
+#include "lib/stuck.h"
 
 #define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
 #define IOVA 0x1000000ull
@@ -369,27 +370,11 @@ static void *stuck_thread(void *arg)
 	return NULL;
 }
 
-static int make_stuck_page(void **page)
-{
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffdio_api api = { .api = UFFD_API };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	*page = mmap(NULL, 0x1000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	reg.range.start = (uintptr_t)*page;
-	reg.range.len = 0x1000;
-	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg))
-		return -errno;
-	return fd;
-}
-
 TEST_F(revoke, with_a_stuck_buffer)
 {
 	struct worker w = { .fd = self->s.fd };
 	struct uffd_msg msg;
-	int uffd = make_stuck_page(&w.bar);
+	int uffd = stuck_page(&w.bar);
 
 	if (uffd < 0)
 		SKIP(return, "userfaultfd: %s", strerror(-uffd));

@@ -100,20 +100,22 @@ int vfio_mig_load_begin(struct vfio_mig *mig, struct vfio_cmd *cmd)
  * vfio_mig_load_end - that was the whole state
  * @mig: of the device
  *
- * Return: 0; -EINVAL when it was not; an error of the device
+ * Return: 0; -EINVAL when it was not; the error of a record that was refused; an error of the device
  */
 int vfio_mig_load_end(struct vfio_mig *mig)
 {
+	struct vfio_device *vdev = &mig->vpd->vdev;
 	u32 seen;
-	bool whole = vfio_stream_whole(mig->stream, &seen);
+	int ret = vfio_stream_finish(mig->stream, &seen);
 
-	/* It gives the reason of a record that was refused in the meantime, if it was that. */
-	vfio_mig_stream_end(mig);
-	if (!whole)
-		return vfio_device_err(&mig->vpd->vdev, -EINVAL,
-				       "the last record of the state is not whole, or was refused");
+	mig->stream = NULL;
+	if (ret == -ENODATA)
+		return vfio_device_err(vdev, -EINVAL, "the state ends within a record");
+	/* Then the reason has been given. */
+	if (ret)
+		return ret;
 	if (!vfio_mig_complete(mig->ops->kinds, mig->ops->nr_kinds, seen))
-		return vfio_device_err(&mig->vpd->vdev, -EINVAL, "the state is not complete");
+		return vfio_device_err(vdev, -EINVAL, "the state is not complete");
 	return mig->ops->load_end(mig->vpd);
 }
 

@@ -86,6 +86,7 @@ static bool vfio_pci_frozen_restore(struct vfio_pci_device *vpd)
 	if (state)
 		pci_load_saved_state(pdev, state);
 	pci_restore_state(pdev);
+	vfio_mig_was_reset(vpd);
 	if (vpd->recovery.saved || !vfio_pci_is_live(vpd))
 		return true;
 	pci_read_config_word(pdev, PCI_COMMAND, &command);
@@ -103,7 +104,6 @@ static void vfio_pci_thaw(struct vfio_pci_device *vpd)
 	vpd->recovery.saved = NULL;
 	WRITE_ONCE(vpd->recovery.frozen, false);
 	if (vfio_pci_is_live(vpd)) {
-		vfio_mig_was_reset(vpd);
 		vfio_pci_config_after_reset(vpd);
 		vfio_pci_decode_update(vpd);
 	}

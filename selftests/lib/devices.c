@@ -22,6 +22,7 @@ static const struct {
 	/* virtio-blk, as its requests have answers to compare */
 	[DEV_VIRTIO]	= { "virtio",	{ { 0x1af4, 0x1042 } } },
 	[DEV_NVME_PF]	= { "nvme_pf",	{ { 0x1b36, 0x0010 } }, .has_vfs = true },
+	[DEV_EDU_MIG]	= { "edu_mig",	{ { 0x1234, 0x11ea } } },
 };
 
 static bool has_vfs(const char *bdf)

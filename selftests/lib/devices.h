@@ -23,6 +23,8 @@ enum test_device {
 	DEV_OF_ALL_KINDS,
 	/* NVMe controllers that can have VFs */
 	DEV_NVME_PF = DEV_OF_ALL_KINDS,
+	/* Migrates */
+	DEV_EDU_MIG,
 	DEV_COUNT
 };
 

@@ -133,19 +133,35 @@ int sysfs_unbind(const char *bdf)
 	return sysfs_write(bdf, PCI_DEVICES "/%s/driver/unbind", bdf);
 }
 
+/* The driver that gives the device to user space: vfio-pci, or the variant of it that knows it */
+static const char *vfio_driver(const char *bdf)
+{
+	static const char edu_mig[] = "pci:v00001234d000011EA";
+	char alias[128];
+
+	if (sysfs_read(alias, sizeof(alias), PCI_DEVICES "/%s/modalias", bdf) > 0 &&
+	    !strncmp(alias, edu_mig, strlen(edu_mig)))
+		return "edu-mig-vfio-pci";
+	return "vfio-pci";
+}
+
 int sysfs_rebind(const char *bdf)
 {
+	const char *driver = vfio_driver(bdf);
 	char name[64];
 	int err;
 
-	err = sysfs_write("vfio-pci", PCI_DEVICES "/%s/driver_override", bdf);
+	/* As who looks for the driver by the device's alias does; vfio-pci is there. */
+	if (strcmp(driver, "vfio-pci") && system("modprobe -q edu-mig-vfio-pci"))
+		return -ENODEV;
+	err = sysfs_write(driver, PCI_DEVICES "/%s/driver_override", bdf);
 	if (err)
 		return err;
 	err = sysfs_write(bdf, "/sys/bus/pci/drivers_probe");
 	if (err)
 		return err;
 	sysfs_driver(bdf, name, sizeof(name));
-	return strcmp(name, "vfio-pci") ? -ENODEV : 0;
+	return strcmp(name, driver) ? -ENODEV : 0;
 }
 
 int sysfs_bind(const char *bdf)
@@ -154,7 +170,7 @@ int sysfs_bind(const char *bdf)
 	int err;
 
 	sysfs_driver(bdf, name, sizeof(name));
-	if (!strcmp(name, "vfio-pci"))
+	if (!strcmp(name, vfio_driver(bdf)))
 		return 0;
 	if (name[0]) {
 		/* Its driver may just be trying to take it, and fail. */

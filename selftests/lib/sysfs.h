@@ -58,7 +58,7 @@ int sysfs_write(const char *val, const char *fmt, ...) __attribute__((format(pri
 void sysfs_driver(const char *bdf, char *name, size_t len);
 
 /**
- * sysfs_bind() - give a device to vfio-pci, whoever has it now
+ * sysfs_bind() - give a device to vfio-pci, or its variant for it, whoever has it now
  * @bdf: the device
  *
  * Uses driver_override, as libvirt and driverctl do. Nothing happens if vfio-pci has it already.
