@@ -77,6 +77,9 @@ static int vfio_pci_variant_access(struct vfio_pci_device *vpd, unsigned int bar
 	u8 command;
 
 	guard(vfio_pci)(vpd);
+	/* What was begun before a reset must not go on in a device that is as new. */
+	if (vpd->mig && READ_ONCE(vpd->mig->flags))
+		return -ECANCELED;
 	if (!vfio_pci_is_live(vpd) || vpd->recovery.frozen || vpd->power.suspended ||
 	    vfio_pci_asleep(vpd->pdev->current_state))
 		return vfio_device_err(&vpd->vdev, -EIO,
@@ -101,7 +104,8 @@ static int vfio_pci_variant_access(struct vfio_pci_device *vpd, unsigned int bar
  * Memory decode is on for the time of it. The user is not let in by that.
  *
  * Context: process; no lock of vfio-pci.ko held but that of the state. Waits for resets.
- * Return: 0; -EIO, with a reason given, when the function cannot be reached; -ENOMEM
+ * Return: 0; -EIO, with a reason given, when the function cannot be reached; -ECANCELED as
+ * vfio_mig_wait(); -ENOMEM
  */
 int vfio_pci_variant_read(struct vfio_pci_device *vpd, unsigned int bar, u64 off, void *buf,
 			  size_t len)

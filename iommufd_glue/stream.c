@@ -193,15 +193,15 @@ static int vfio_stream_look(struct vfio_stream *stream, bool ask, struct vfio_bu
 		return 0;
 	if (stream->status == VFIO_STREAM_FAILED)
 		return stream->error;
-	if (stream->status == VFIO_STREAM_BUSY || !ask)
+	if (!ask)
 		return -EAGAIN;
-	if (!stream->asked) {
-		stream->asked = true;
-		stream->status = VFIO_STREAM_BUSY;
-		return -EAGAIN;
+	if (stream->status == VFIO_STREAM_QUIET && stream->asked) {
+		stream->asked = false;
+		return -ENOMSG;
 	}
-	stream->asked = false;
-	return -ENOMSG;
+	stream->asked = true;
+	stream->status = VFIO_STREAM_BUSY;
+	return -EAGAIN;
 }
 
 static bool vfio_stream_is_readable(struct vfio_stream *stream)

@@ -17,6 +17,7 @@
 #include "lib/harness.h"
 #include "lib/iommufd.h"
 #include "lib/irq.h"
+#include "lib/migration.h"
 #include "lib/power.h"
 #include "lib/region.h"
 
@@ -46,6 +47,7 @@ FIXTURE_VARIANT(fail_nth)
 FIXTURE_VARIANT_ADD(fail_nth, nvme) { .dev = DEV_NVME };
 FIXTURE_VARIANT_ADD(fail_nth, igb) { .dev = DEV_IGB };
 FIXTURE_VARIANT_ADD(fail_nth, edu) { .dev = DEV_EDU };
+FIXTURE_VARIANT_ADD(fail_nth, edu_mig) { .dev = DEV_EDU_MIG };
 
 FIXTURE_SETUP(fail_nth)
 {
@@ -152,6 +154,68 @@ static void close_if_open(int fd)
 {
 	if (fd >= 0)
 		close(fd);
+}
+
+/* Whole migrations, to itself, in memory that is there before */
+static u8 stream[8 << 20];
+
+static int save_step(int fd, size_t *len)
+{
+	int data_fd, err = mig_set(fd, VFIO_DEVICE_STATE_PRE_COPY, &data_fd);
+	ssize_t n;
+
+	*len = 0;
+	if (err)
+		return err;
+	while ((n = read(data_fd, stream + *len, sizeof(stream) - *len)) > 0)
+		*len += n;
+	err = errno == ENOMSG ? mig_set(fd, VFIO_DEVICE_STATE_STOP_COPY, NULL) : -errno;
+	while (!err && (n = read(data_fd, stream + *len, sizeof(stream) - *len)) > 0)
+		*len += n;
+	if (!err && n)
+		err = -errno;
+	close(data_fd);
+	return err;
+}
+
+static int load_step(int fd, size_t len)
+{
+	int data_fd, err = mig_set(fd, VFIO_DEVICE_STATE_RESUMING, &data_fd);
+
+	if (err)
+		return err;
+	err = mig_write(data_fd, stream, len, 0);
+	close(data_fd);
+	return err ?: mig_set(fd, VFIO_DEVICE_STATE_RUNNING, NULL);
+}
+
+static int log_step(int fd)
+{
+	const struct vfio_device_feature_dma_logging_range range = { IOVA, 0x4000 };
+	u64 page = 0x1000, bitmap = 0;
+	int err;
+
+	err = log_start(fd, &page, &range, 1);
+	if (err)
+		return err;
+	err = log_report(fd, IOVA, 0x4000, 0x1000, &bitmap);
+	return log_stop(fd) ?: err;
+}
+
+TEST_F(fail_nth, migration)
+{
+	const int fd = self->s.fd;
+	size_t len;
+
+	if (variant->dev != DEV_EDU_MIG)
+		SKIP(return, "this one does not migrate");
+	memset(stream, 1, sizeof(stream));
+	EACH_ALLOCATION(save_step(fd, &len), EXPECT_EQ(0, mig_set(fd, VFIO_DEVICE_STATE_RUNNING,
+								 NULL)));
+	ASSERT_LT(0, len);
+	EACH_ALLOCATION(load_step(fd, len),
+			EXPECT_EQ(0, vfio_ioctl(fd, VFIO_DEVICE_RESET, NULL)));
+	EACH_ALLOCATION(log_step(fd), log_stop(fd));
 }
 
 TEST_F(fail_nth, open)

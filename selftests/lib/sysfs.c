@@ -152,6 +152,9 @@ int sysfs_rebind(const char *bdf)
 	char name[64];
 	int err;
 
+	/* As who looks for the driver by the device's alias does; vfio-pci is there. */
+	if (strcmp(driver, "vfio-pci") && system("modprobe -q edu-mig-vfio-pci"))
+		return -ENODEV;
 	err = sysfs_write(driver, PCI_DEVICES "/%s/driver_override", bdf);
 	if (err)
 		return err;

@@ -20,7 +20,11 @@ HERE = Path(__file__).resolve().parent.parent
 SHARE = Path("/share")
 # Where qemu-tests/vm has put the kernel for guests.
 KERNEL = Path("/guest-kernel")
-MODULES = ("nvme", "igb", "igbvf")
+MODULES = ("nvme", "igb", "igbvf", "uio")
+# Ours, built along with the driver, for the kernel of guests.
+DRIVERS = tuple(HERE.parents[1].glob("build/modules/qemu-tests/uio-edu-mig/*.ko"))
+# Ours, which lib/lab.py has built.
+PROGRAMS = ("blkio", "edudma", "dmaload")
 
 # With its registers in I/O space, so that it works whatever L1 makes of emulated MMIO.
 PORT = "virtio-serial-pci,disable-legacy=off,disable-modern=on"
@@ -66,19 +70,20 @@ class Guest:
     a root port; @spare_ports root ports are left to plug devices into. With @iommu all of
     these are behind one, whose first stage is the guest's and walked by the host's IOMMU.
     @options are more of vfio-pci's, as a dictionary. It boots, with more @words for its kernel, or it goes on from @state, which save() has
-    written in a guest of the same make."""
+    written in a guest of the same make, or with @incoming it waits for one to come: lib/migration.py."""
 
     # The initramfs, which is made once.
     image = None
 
     # pylint: disable-next=too-many-arguments
     def __init__(self, devices=(), spare_ports=0, cpus=1, state=None, *, iommu=False, words="",
-                 options=None):
+                 options=None, incoming=False):
         self.folder = tempfile.TemporaryDirectory(prefix="guest-")
         folder = Path(self.folder.name)
         self.console_file = folder / "console"
         self.messages_file = folder / "messages"
         self.sequence = 0
+        self.devices = list(devices)
         self.options = options or {}
         self.boot_id = None
 
@@ -97,13 +102,13 @@ class Guest:
             "-object", "iommufd,id=iommufd0", *(IOMMU if iommu else []),
         ]
         bus = f",bus={IOMMU_BUS}" if iommu else ""
-        for number in range(len(devices) + spare_ports):
+        for number in range(len(self.devices) + spare_ports):
             arguments += ["-device",
                           f"pcie-root-port,id=port{number},chassis={number},slot={number}{bus}"]
-        for number, device in enumerate(devices):
+        for number, device in enumerate(self.devices):
             arguments += ["-device", json.dumps(self._vfio(device, number))]
         self.state = state
-        if state:
+        if state or incoming:
             arguments += ["-incoming", "defer"]
 
         self.started = time.monotonic()
@@ -123,8 +128,8 @@ class Guest:
             if KVM:
                 subprocess.run(KVM, check=True)
             cls.image = Path(tempfile.gettempdir()) / "guest.cpio"
-            initramfs.make(cls.image, KERNEL / "modules", MODULES, [
-                SHARE / "blkio", SHARE / "edudma", HERE / "init", HERE / "udhcpc.script"])
+            initramfs.make(cls.image, KERNEL / "modules", MODULES, DRIVERS, [
+                *(SHARE / program for program in PROGRAMS), HERE / "init", HERE / "udhcpc.script"])
         return cls.image
 
     def _vfio(self, device, number):
@@ -261,6 +266,13 @@ class Guest:
 
     def wait_unplugged(self, number):
         self.qmp.wait_event("DEVICE_DELETED", device=f"device{number}")
+
+
+    def set_device(self, option, value):
+        """Change an option of all of its devices, of those that can be changed."""
+        for number in range(len(self.devices)):
+            self.qmp.command("qom-set", path=f"/machine/peripheral/device{number}",
+                             property=option, value=value)
 
 
 def warm_guest():

@@ -35,13 +35,18 @@ class Device:
         self.path = PCI / "devices" / address
 
     @classmethod
+    def find_all(cls, ids):
+        """Those that are vendor:device."""
+        vendor, device = ids.split(":")
+        return [cls(path.name) for path in sorted((PCI / "devices").iterdir())
+                if ((path / "vendor").read_text().strip() == f"0x{vendor}"
+                    and (path / "device").read_text().strip() == f"0x{device}")]
+
+    @classmethod
     def find(cls, ids):
         """The first one that is vendor:device."""
-        vendor, device = ids.split(":")
-        for path in sorted((PCI / "devices").iterdir()):
-            if ((path / "vendor").read_text().strip() == f"0x{vendor}"
-                    and (path / "device").read_text().strip() == f"0x{device}"):
-                return cls(path.name)
+        for device in cls.find_all(ids):
+            return device
         raise Failure(f"the machine has no PCI device {ids}")
 
     @property
@@ -73,9 +78,9 @@ class Device:
         # Of what was just plugged in, a folder is there before drivers are let near it.
         wait_until(lambda: self.driver == driver, f"{self.address} to be taken by {driver}")
 
-    def assign(self):
+    def assign(self, driver=DRIVER):
         """Make it ready for a guest."""
-        self.give_to(DRIVER)
+        self.give_to(driver)
         wait_until(lambda: self.node, f"the device node of {self.address}")
 
     def interrupts(self):

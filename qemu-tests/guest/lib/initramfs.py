@@ -52,15 +52,15 @@ def module_files(names, folder):
     return files
 
 
-def make(target, module_folder, modules, programs):
-    """Write an initramfs that has kernel @modules (names) of @module_folder, to be loaded
-    in order, and @programs (paths) in /bin, of which init is the first process."""
+def make(target, module_folder, modules, more, programs):
+    """Write an initramfs that has kernel @modules (names) of @module_folder and @more (paths), to
+    be loaded in order, and @programs (paths) in /bin, of which init is the first process."""
     with open(target, "wb") as out:
         archive = Cpio(out)
         for directory in ("bin", "dev", "modules", "proc", "sys", "tmp"):
             archive.directory(directory)
         archive.file("bin/busybox", BUSYBOX.read_bytes())
-        for number, path in enumerate(module_files(modules, module_folder)):
+        for number, path in enumerate([*module_files(modules, module_folder), *more]):
             archive.file(f"modules/{number:02}-{path.name}", path.read_bytes())
         for path in programs:
             place = "init" if path.name == "init" else f"bin/{path.name}"

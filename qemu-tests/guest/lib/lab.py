@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from lib.drive import IMAGE
-from lib.guest import SHARE
+from lib.guest import PROGRAMS, SHARE
 from lib.nic import CAPTURE, DOWNLOAD, ECHO, UPLOAD
 from lib.peers import SHMEM
 
@@ -19,8 +19,13 @@ MACHINES = {
     "x86": ["--patched-qemu"],
     # Its IOMMU can lend guests a stage of translation.
     "x86-nested": ["--iommu", "intel-nested"],
+    # With devices that can migrate; and with an IOMMU that knows which pages are dirty.
+    "x86-migration": ["--patched-qemu"],
+    "x86-dirty": ["--iommu", "intel-dirty"],
     "arm64": ["--arch", "arm64"],
 }
+# In lib/migration.py it says what they are for.
+MIGRATING = ("edu-mig", "edu-mig", "edu-mig", "edu-mig", "edu-mig,features=3", "edu-mig,features=4")
 
 HERE = Path(__file__).resolve().parent.parent
 QEMU_TESTS = HERE.parent
@@ -40,6 +45,7 @@ class Lab:
 
     def __init__(self, machine="x86"):
         self.machine = MACHINES[machine]
+        self.migrating = machine in ("x86-migration", "x86-dirty")
         self.edu = "edu-pasid" if machine == "x86-nested" else "edu"
         self.folder = tempfile.TemporaryDirectory(prefix="guests-")
         self.vm = None
@@ -53,7 +59,7 @@ class Lab:
         self.outside(DOWNLOAD).write_bytes(os.urandom(DOWNLOAD_SIZE))
         self.outside(SHMEM).write_bytes(os.urandom(SHMEM_SIZE))
         compiler = "aarch64-linux-gnu-gcc" if machine == "arm64" else "gcc"
-        for program in ("blkio", "edudma"):
+        for program in PROGRAMS:
             subprocess.run([QEMU_TESTS / "in-root", "--bind", f"{self.folder.name}:{SHARE}",
                             compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-static",
                             "-o", SHARE / program, f"qemu-tests/guest/{program}.c"], check=True)
@@ -63,6 +69,11 @@ class Lab:
         return Path(self.folder.name) / path.relative_to(SHARE)
 
     def _devices(self):
+        if self.migrating:
+            for device in MIGRATING:
+                yield from ("--device", device)
+            return
+
         def option(path):
             return str(self.outside(path)).replace(",", ",,")
 

@@ -3,6 +3,7 @@
 
 from scenarios.hotplug import Hotplug
 from scenarios.kill import Kill
+from scenarios.migration import MigrationOfDevice
 from scenarios.nesting import Nesting
 from scenarios.nvme import Nvme
 from scenarios.p2p import P2p
@@ -12,4 +13,5 @@ from scenarios.sriov import Sriov
 from scenarios.two_devices import TwoDevices
 
 ALL = {scenario.name: scenario
-       for scenario in (Nvme, TwoDevices, Nesting, Sriov, P2p, Pasid, Hotplug, Removal, Kill)}
+       for scenario in (Nvme, TwoDevices, Nesting, Sriov, P2p, Pasid, Hotplug, Removal, Kill,
+                        MigrationOfDevice)}

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Live migration: a guest moves from QEMU to QEMU while its device writes to its memory. It loses
+not a byte, of which that memory is most, whatever happens on the way."""
+
+from lib import migration
+from lib.guest import Guest
+from lib.host import check_clean, iommu_faults, release_grace, wait_until
+from lib.migration import Load, Migration, table
+from lib.tap import Scenario, check, step
+from scenarios.base import GuestScenario
+
+# So little a second that something can be done while the guest's memory is on its way.
+SLOWLY = {"max_bandwidth": 1 << 20}
+# The devices that find_devices() finds.
+CANNOT_LOG = 4
+STOPS_TO_BE_SAVED = 5
+
+
+class MigrationScenario(Scenario):
+    """A guest, and where it is: on one or two devices of the machine, which it goes to and fro
+    between."""
+
+    def __init__(self, thorough=False):
+        super().__init__(thorough)
+        self.all = []
+        self.guest = None
+        self.load = None
+        self.moving = None
+        self.rows = []
+
+    def boot(self, *numbers, options=None):
+        """A guest that has the devices of these numbers, and keeps them busy."""
+        self.all = migration.find_devices()
+        self.guest = Guest([self.all[number] for number in numbers], words=migration.WORDS,
+                           options=options)
+        self.guest.wait_boot()
+        self.load = Load(self.guest)
+        self.check_guest()
+
+    def check_guest(self):
+        """All of its memory and of its devices is as it must be, and they go on."""
+        before = self.load.check(self.guest)
+        check(self.load.check(self.guest) > before, "the devices have stopped working")
+
+    def start(self, *numbers, **how):
+        """Begin to move it to those devices, or to as many that are free."""
+        devices = [self.all[number] for number in numbers] or [
+            device for device in self.all if device not in self.guest.devices]
+        self.moving = Migration(self.guest, devices[:len(self.guest.devices)], **how)
+        self.moving.start()
+        return self.moving
+
+    def arrive(self):
+        """It is there. Returns a row of the table."""
+        row = self.moving.finish()
+        self.guest = self.moving.target
+        self.moving = None
+        self.check_guest()
+        return row
+
+    def move(self, name, *numbers, **how):
+        """All of that, with a row called @name."""
+        self.start(*numbers, **how)
+        row = self.arrive()
+        row.name = name
+        self.rows.append(row)
+
+    def stay(self, status):
+        """The migration ends as @status, and the guest goes on where it is."""
+        self.moving.wait_not(status)
+        self.moving.target.close()
+        self.moving = None
+        self.check_guest()
+
+    def off(self):
+        self.guest.power_off()
+        self.check_off()
+
+    def check_off(self):
+        self.guest = None
+        check_clean()
+        faults = iommu_faults()
+        check(not faults, "\n".join(["DMA where there was nothing:", *faults]))
+
+    def teardown(self):
+        for guest in (self.guest, self.moving and self.moving.target):
+            if guest:
+                guest.close()
+        for line in table(self.rows) if self.rows else ():
+            print(f"# {line}", flush=True)
+
+    def post_mortem(self):
+        if self.moving:
+            return self.moving.lines()
+        return self.guest.last_output() if self.guest else []
+
+
+class MigrationOfDevice(MigrationScenario):
+    name = "migration"
+    machines = ("x86-migration",)
+
+    @step("a guest boots, and its device writes to its memory and reads from it all the time")
+    def boot_guest(self):
+        self.boot(0)
+
+    @step("it moves to another QEMU and device, with all of its memory and the device's", times=3,
+          thorough=20)
+    def plain(self):
+        self.move("the device logs what it writes")
+
+    @step("it does so when the target has said that it is ready", times=0, thorough=1)
+    def switchover_ack(self):
+        self.move("the target says when to switch",
+                  capabilities=("return-path", "switchover-ack"))
+
+    @step("through several channels, the device's state as well", times=0, thorough=1)
+    def multifd(self):
+        self.guest.set_device("x-migration-multifd-transfer", "on")
+        self.move("several channels", capabilities=("multifd", "return-path"),
+                  options={"x-migration-multifd-transfer": "on"})
+
+    @step("from a device that must be stopped to be saved", times=0, thorough=1)
+    def without_precopy(self):
+        self.start(STOPS_TO_BE_SAVED)
+        self.arrive()
+        self.move("the device is saved only when it stands")
+
+    @step("from a device that logs nothing: all pages are dirty", times=0, thorough=1)
+    def without_log(self):
+        self.start(CANNOT_LOG, options={"enable-migration": "on"})
+        self.arrive()
+        self.move("nothing logs what it writes")
+
+    @step("cancelled on its way, it stays, with all that it has", times=0, thorough=1)
+    def cancel(self):
+        self.start(parameters=SLOWLY).wait_moving()
+        self.moving.cancel()
+        self.stay("cancelled")
+
+    @step("cancelled when it is stopped, it stays and goes on", times=0, thorough=1)
+    def cancel_late(self):
+        self.start(capabilities=("pause-before-switchover",)).wait("pre-switchover")
+        self.moving.cancel()
+        self.stay("cancelled")
+
+    @step("when the target's device fails to load, it stays", times=0, thorough=1)
+    def target_fails(self):
+        migration.arm(self.all[2], migration.LOAD_CHUNK, migration.FAIL | migration.ONCE)
+        self.start(2)
+        self.stay("failed")
+
+    @step("when the target is killed, it stays", times=0, thorough=1)
+    def kill_target(self):
+        self.start(parameters=SLOWLY).wait_moving()
+        self.moving.target.kill()
+        self.stay("failed")
+
+    @step("when the host takes the target's device, it stays", times=0, thorough=1)
+    def unbind_target(self):
+        self.start(2, parameters=SLOWLY).wait_moving()
+        with release_grace(0):
+            self.all[2].unbind()
+        self.moving.full_speed()
+        self.stay("failed")
+        self.all[2].assign(migration.DRIVER)
+
+    @step("after all of that it moves on", times=0, thorough=1)
+    def again(self):
+        self.move("after several failures")
+
+    @step("the host asks for the source's device, and gets it when the guest is gone", times=0,
+          thorough=1)
+    def unbind_source(self):
+        device = self.guest.devices[0]
+        with release_grace():
+            self.start(parameters=SLOWLY).wait_moving()
+            unbinding = GuestScenario.start_unbinding(device)
+            self.moving.full_speed()
+            self.arrive()
+            GuestScenario.wait_unbound(device, unbinding)
+        device.assign(migration.DRIVER)
+
+    @step("when the source is killed, the target ends, too, and nothing is left behind", times=0,
+          thorough=1)
+    def kill_source(self):
+        self.start(parameters=SLOWLY).wait_moving()
+        self.guest.kill()
+        target = self.moving.target
+        wait_until(lambda: target.process.poll() is not None, "the end of the target")
+        target.close()
+        self.moving = None
+        self.check_off()
+
+    @step("a guest with two devices boots, and moves", times=0, thorough=1)
+    def two(self):
+        self.boot(0, 1)
+        self.move("two devices")
+        self.move("two devices")
+
+    @step("it powers off, and nothing is left behind")
+    def power_off(self):
+        self.off()
