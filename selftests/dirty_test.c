@@ -21,6 +21,7 @@
 #include "lib/nesting.h"
 #include "lib/nic.h"
 #include "lib/nvme.h"
+#include "lib/virtio.h"
 
 #define IOVA 0x1000000ull
 #define PAGE 0x1000ull
@@ -77,6 +78,24 @@ static u64 written(const struct area *a, u32 flags)
 	return ALL;
 }
 
+/* What does DMA; its registers, unless they are in another BAR than the first, as virtio's are */
+struct master {
+	enum test_device dev;
+	int fd;
+	void *bar;
+};
+
+static int master_init(struct master *m, const struct session *s, enum test_device dev)
+{
+	*m = (struct master){ .dev = dev, .fd = s->fd };
+	if (dev != DEV_VIRTIO) {
+		m->bar = bar_map(s->fd, 0, 0, 0);
+		if (!m->bar)
+			return -errno;
+	}
+	return config_master(s->fd, true);
+}
+
 static int attach(const struct session *s, u32 pt)
 {
 	return vfio_attach(s->fd, &pt);
@@ -94,7 +113,7 @@ static void __attribute__((constructor)) share(void)
 }
 
 /* In FIXTURE_SETUP: a session on a device that can do DMA, or a skip. */
-#define SETUP_TRACKED(session, bar, kind) do {						\
+#define SETUP_TRACKED(session, master, kind) do {					\
 	struct iommu_hw_info info_;							\
 											\
 	if (*does_not_track)								\
@@ -106,13 +125,12 @@ static void __attribute__((constructor)) share(void)
 		session_close(session);							\
 		SKIP(return, "this IOMMU does not track");				\
 	}										\
-	ASSERT_EQ(0, config_master((session)->fd, true));				\
-	*(bar) = bar_map((session)->fd, 0, 0, 0);					\
-	ASSERT_NE(NULL, *(bar));							\
+	ASSERT_EQ(0, master_init(master, session, kind));				\
 } while (0)
 
 /* Another device in the same context. */
-static int join(struct session *s, void **bar, const struct session *first, enum test_device dev)
+static int join(struct session *s, struct master *m, const struct session *first,
+		enum test_device dev)
 {
 	const char *bdf = device_bdf(dev);
 	int err;
@@ -127,30 +145,36 @@ static int join(struct session *s, void **bar, const struct session *first, enum
 	if (s->fd < 0)
 		return s->fd;
 	err = vfio_bind(s->fd, first->iommufd, &s->devid);
-	if (!err)
-		err = config_master(s->fd, true);
-	*bar = bar_map(s->fd, 0, 0, 0);
-	return err ?: *bar ? 0 : -errno;
+	return err ?: master_init(m, s, dev);
 }
 
-/* Let a device write into pages from this one on. Return: which those are; none after an error. */
-static u64 dma(enum test_device dev, void *bar, const struct area *a, unsigned int page)
+/* Let a device write into pages from this one on. Return: which these are, none after an error. */
+static u64 dma(const struct master *m, const struct area *a, unsigned int page)
 {
 	u64 iova = IOVA + page * PAGE;
-	struct nvme nvme = { .bar = bar, .mem = a->mem + page * PAGE, .iova = iova };
+	u8 *mem = a->mem + page * PAGE;
+	struct nvme nvme = { .bar = m->bar, .mem = mem, .iova = iova };
+	struct virtio_blk virtio = { .fd = m->fd, .mem = mem, .iova = iova };
 
-	switch (dev) {
+	switch (m->dev) {
 	case DEV_EDU:
-		return edu_write_memory(bar, iova + 0x123, 0, LEN) ? NONE : PAGE_BIT(page);
+		return edu_write_memory(m->bar, iova + 0x123, 0, LEN) ? NONE : PAGE_BIT(page);
 	case DEV_IGB:
 		/* It reads the frame, and marks the descriptor as done. */
-		return igb_send(bar, nvme.mem, iova) ? NONE : PAGE_BIT(page);
+		return igb_send(m->bar, mem, iova) ? NONE : PAGE_BIT(page);
 	case DEV_NVME:
 		/* It reads the submission queue, and writes a completion and data. */
 		if (nvme_enable(&nvme))
 			return NONE;
 		nvme_submit_identify(&nvme);
 		return nvme_complete(&nvme) ? NONE : PAGE_BIT(page + 1) | PAGE_BIT(page + 2);
+	case DEV_VIRTIO:
+		/* It reads two parts of the ring, and writes the third, and the request. */
+		if (virtio_blk_start(&virtio, 0xffff))
+			return NONE;
+		virtio_blk_submit_id(&virtio);
+		return virtio_blk_complete(&virtio) ? NONE :
+						      PAGE_BIT(page + 2) | PAGE_BIT(page + 3);
 	default:
 		return NONE;
 	}
@@ -159,7 +183,7 @@ static u64 dma(enum test_device dev, void *bar, const struct area *a, unsigned i
 FIXTURE(device)
 {
 	struct session s;
-	void *bar;
+	struct master m;
 	struct area a;
 };
 
@@ -171,10 +195,11 @@ FIXTURE_VARIANT(device)
 FIXTURE_VARIANT_ADD(device, edu) { .dev = DEV_EDU };
 FIXTURE_VARIANT_ADD(device, igb) { .dev = DEV_IGB };
 FIXTURE_VARIANT_ADD(device, nvme) { .dev = DEV_NVME };
+FIXTURE_VARIANT_ADD(device, virtio) { .dev = DEV_VIRTIO };
 
 FIXTURE_SETUP(device)
 {
-	SETUP_TRACKED(&self->s, &self->bar, variant->dev);
+	SETUP_TRACKED(&self->s, &self->m, variant->dev);
 	ASSERT_EQ(0, area_init(&self->a, &self->s, IOMMU_HWPT_ALLOC_DIRTY_TRACKING));
 	ASSERT_EQ(0, attach(&self->s, self->a.hwpt));
 }
@@ -187,20 +212,20 @@ FIXTURE_TEARDOWN(device)
 /* What is told is what was written, each time, also in pages that were written before. */
 TEST_F(device, exact)
 {
-	static const unsigned int pages[] = { 0, 5, 5, 31, PAGES - 3, 5, 0 };
+	static const unsigned int pages[] = { 0, 5, 5, 31, PAGES - 4, 5, 0 };
 	unsigned int i;
 	u64 set;
 
 	ASSERT_EQ(0, hwpt_set_dirty_tracking(self->a.iommufd, self->a.hwpt, true));
 	EXPECT_EQ(NONE, written(&self->a, 0));
 	for (i = 0; i < sizeof(pages) / sizeof(*pages); i++) {
-		set = dma(variant->dev, self->bar, &self->a, pages[i]);
+		set = dma(&self->m, &self->a, pages[i]);
 		ASSERT_NE(NONE, set);
 		EXPECT_EQ(set, written(&self->a, 0));
 		EXPECT_EQ(NONE, written(&self->a, 0));
 	}
-	set = dma(variant->dev, self->bar, &self->a, 8);
-	set |= dma(variant->dev, self->bar, &self->a, 40);
+	set = dma(&self->m, &self->a, 8);
+	set |= dma(&self->m, &self->a, 40);
 	EXPECT_EQ(set, written(&self->a, 0));
 }
 
@@ -209,11 +234,11 @@ TEST_F(device, no_clear)
 	u64 set;
 
 	ASSERT_EQ(0, hwpt_set_dirty_tracking(self->a.iommufd, self->a.hwpt, true));
-	set = dma(variant->dev, self->bar, &self->a, 3);
+	set = dma(&self->m, &self->a, 3);
 	ASSERT_NE(NONE, set);
 	EXPECT_EQ(set, written(&self->a, NO_CLEAR));
 	EXPECT_EQ(set, written(&self->a, NO_CLEAR));
-	set |= dma(variant->dev, self->bar, &self->a, 20);
+	set |= dma(&self->m, &self->a, 20);
 	EXPECT_EQ(set, written(&self->a, NO_CLEAR));
 	EXPECT_EQ(set, written(&self->a, 0));
 	EXPECT_EQ(NONE, written(&self->a, NO_CLEAR));
@@ -225,22 +250,22 @@ TEST_F(device, on_and_off)
 	int i;
 	u64 set;
 
-	ASSERT_NE(NONE, dma(variant->dev, self->bar, &self->a, 1));
+	ASSERT_NE(NONE, dma(&self->m, &self->a, 1));
 	EXPECT_EQ(NONE, written(&self->a, 0));
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, hwpt_set_dirty_tracking(self->a.iommufd, self->a.hwpt, true));
 		EXPECT_EQ(NONE, written(&self->a, 0));
-		set = dma(variant->dev, self->bar, &self->a, 1);
+		set = dma(&self->m, &self->a, 1);
 		ASSERT_NE(NONE, set);
 		EXPECT_EQ(set, written(&self->a, NO_CLEAR));
 		/* Again, when it is on. */
 		ASSERT_EQ(0, hwpt_set_dirty_tracking(self->a.iommufd, self->a.hwpt, true));
 		EXPECT_EQ(NONE, written(&self->a, 0));
 		/* What was noted outlives the end. */
-		set = dma(variant->dev, self->bar, &self->a, 7);
+		set = dma(&self->m, &self->a, 7);
 		ASSERT_EQ(0, hwpt_set_dirty_tracking(self->a.iommufd, self->a.hwpt, false));
 		EXPECT_EQ(set, written(&self->a, 0));
-		ASSERT_NE(NONE, dma(variant->dev, self->bar, &self->a, 11));
+		ASSERT_NE(NONE, dma(&self->m, &self->a, 11));
 		EXPECT_EQ(NONE, written(&self->a, 0));
 	}
 }
@@ -251,14 +276,14 @@ TEST_F(device, unmapped)
 	u64 set;
 
 	ASSERT_EQ(0, hwpt_set_dirty_tracking(self->a.iommufd, self->a.hwpt, true));
-	set = dma(variant->dev, self->bar, &self->a, 9);
+	set = dma(&self->m, &self->a, 9);
 	ASSERT_NE(NONE, set);
 	EXPECT_EQ(set, written(&self->a, NO_CLEAR));
 	ASSERT_EQ(0, ioas_unmap(self->a.iommufd, self->a.ioas, IOVA, SIZE));
 	/* What is mapped there next is as good as new. */
 	ASSERT_EQ(0, ioas_map(self->a.iommufd, self->a.ioas, self->a.mem, SIZE, IOVA));
 	EXPECT_EQ(NONE, written(&self->a, 0));
-	set = dma(variant->dev, self->bar, &self->a, 10);
+	set = dma(&self->m, &self->a, 10);
 	EXPECT_EQ(set, written(&self->a, 0));
 }
 
@@ -274,21 +299,21 @@ TEST_F(device, replaced)
 	EXPECT_EQ(-EOPNOTSUPP, hwpt_set_dirty_tracking(plain.iommufd, plain.hwpt, true));
 
 	ASSERT_EQ(0, attach(&self->s, plain.hwpt));
-	ASSERT_NE(NONE, dma(variant->dev, self->bar, &plain, 2));
+	ASSERT_NE(NONE, dma(&self->m, &plain, 2));
 	ASSERT_EQ(0, attach(&self->s, other.hwpt));
-	set = dma(variant->dev, self->bar, &other, 4);
+	set = dma(&self->m, &other, 4);
 	ASSERT_NE(NONE, set);
 	EXPECT_EQ(NONE, written(&self->a, 0));
 	ASSERT_EQ(0, attach(&self->s, self->a.hwpt));
 	EXPECT_EQ(set, written(&other, 0));
 
 	/* Detached, what was written is there to be asked for. */
-	set = dma(variant->dev, self->bar, &self->a, 6);
+	set = dma(&self->m, &self->a, 6);
 	ASSERT_EQ(0, vfio_detach(self->s.fd));
 	EXPECT_EQ(set, written(&self->a, 0));
 	EXPECT_EQ(NONE, written(&other, 0));
 	ASSERT_EQ(0, attach(&self->s, self->a.hwpt));
-	set = dma(variant->dev, self->bar, &self->a, 6);
+	set = dma(&self->m, &self->a, 6);
 	EXPECT_EQ(set, written(&self->a, 0));
 }
 
@@ -296,13 +321,13 @@ TEST_F(device, replaced)
 FIXTURE(edu)
 {
 	struct session s;
-	void *bar;
+	struct master m;
 	struct area a;
 };
 
 FIXTURE_SETUP(edu)
 {
-	SETUP_TRACKED(&self->s, &self->bar, DEV_EDU);
+	SETUP_TRACKED(&self->s, &self->m, DEV_EDU);
 	ASSERT_EQ(0, area_track(&self->a, &self->s, 0));
 	ASSERT_EQ(0, attach(&self->s, self->a.hwpt));
 }
@@ -317,16 +342,16 @@ TEST_F(edu, bytes)
 	u64 set = 0;
 
 	/* What is only read is clean, and what is read first can be written to later. */
-	ASSERT_EQ(0, edu_read_memory(self->bar, IOVA + 3 * PAGE, 0, PAGE));
+	ASSERT_EQ(0, edu_read_memory(self->m.bar, IOVA + 3 * PAGE, 0, PAGE));
 	EXPECT_EQ(NONE, written(&self->a, 0));
-	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA + 3 * PAGE, 0, PAGE));
+	ASSERT_EQ(0, edu_write_memory(self->m.bar, IOVA + 3 * PAGE, 0, PAGE));
 	EXPECT_EQ(PAGE_BIT(3), written(&self->a, 0));
-	ASSERT_EQ(0, edu_read_memory(self->bar, IOVA + 3 * PAGE, 0, PAGE));
+	ASSERT_EQ(0, edu_read_memory(self->m.bar, IOVA + 3 * PAGE, 0, PAGE));
 	EXPECT_EQ(NONE, written(&self->a, 0));
 
 	/* The last byte of one page and the first of the next */
-	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA + 6 * PAGE - 1, 0, 2));
-	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA + 10 * PAGE - 1, 0, 1));
+	ASSERT_EQ(0, edu_write_memory(self->m.bar, IOVA + 6 * PAGE - 1, 0, 2));
+	ASSERT_EQ(0, edu_write_memory(self->m.bar, IOVA + 10 * PAGE - 1, 0, 1));
 	/* Four pages a bit */
 	ASSERT_EQ(0, hwpt_get_dirty_bitmap(self->a.iommufd, self->a.hwpt, NO_CLEAR, IOVA, SIZE,
 					   4 * PAGE, &set));
@@ -338,7 +363,7 @@ TEST_F(edu, bytes)
 	EXPECT_EQ(PAGE_BIT(1), set);
 	EXPECT_EQ(PAGE_BIT(6) | PAGE_BIT(9), written(&self->a, 0));
 	/* Bits that were there stay. */
-	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, 1));
+	ASSERT_EQ(0, edu_write_memory(self->m.bar, IOVA, 0, 1));
 	set = PAGE_BIT(60);
 	ASSERT_EQ(0, hwpt_get_dirty_bitmap(self->a.iommufd, self->a.hwpt, 0, IOVA, SIZE, PAGE,
 					   &set));
@@ -352,7 +377,7 @@ TEST_F(edu, mapped_later)
 	u8 *mem = dma_alloc(SIZE);
 
 	ASSERT_EQ(0, ioas_map(self->a.iommufd, self->a.ioas, mem, SIZE, iova));
-	ASSERT_EQ(0, edu_write_memory(self->bar, iova + 7 * PAGE, 0, LEN));
+	ASSERT_EQ(0, edu_write_memory(self->m.bar, iova + 7 * PAGE, 0, LEN));
 	ASSERT_EQ(0, hwpt_get_dirty_bitmap(self->a.iommufd, self->a.hwpt, 0, iova, SIZE, PAGE,
 					   &set));
 	EXPECT_EQ(PAGE_BIT(7), set);
@@ -363,7 +388,7 @@ TEST_F(edu, mapped_later)
 FIXTURE(leaf)
 {
 	struct session s;
-	void *bar;
+	struct master m;
 	u8 *mem;
 	u64 len;
 };
@@ -397,7 +422,7 @@ static int huge_pages(u64 size, unsigned int count)
 
 FIXTURE_SETUP(leaf)
 {
-	SETUP_TRACKED(&self->s, &self->bar, DEV_EDU);
+	SETUP_TRACKED(&self->s, &self->m, DEV_EDU);
 	self->len = variant->size * variant->count;
 	ASSERT_EQ(0, huge_pages(variant->size, variant->count));
 	self->mem = mmap(NULL, self->len, PROT_READ | PROT_WRITE,
@@ -455,7 +480,7 @@ static int leaf_written(FIXTURE_DATA(leaf) *self, u32 hwpt, u64 iova, u64 off, u
 
 	for (i = 0; !err && i < 2; i++) {
 		memset(bitmap, 0, pages / 8);
-		err = edu_write_memory(self->bar, iova + off, 0, LEN);
+		err = edu_write_memory(self->m.bar, iova + off, 0, LEN);
 		if (!err)
 			err = hwpt_get_dirty_bitmap(self->s.iommufd, hwpt, 0, iova, self->len,
 						    PAGE, bitmap);
@@ -483,7 +508,7 @@ TEST_F(leaf, whole)
 	EXPECT_EQ(0, leaf_written(self, hwpt, variant->iova, 0x345678, variant->size));
 	EXPECT_EQ(0, leaf_written(self, hwpt, variant->iova, 0, variant->size));
 	/* A bit for each */
-	ASSERT_EQ(0, edu_write_memory(self->bar, variant->iova + 0x345000, 0, LEN));
+	ASSERT_EQ(0, edu_write_memory(self->m.bar, variant->iova + 0x345000, 0, LEN));
 	ASSERT_EQ(0, hwpt_get_dirty_bitmap(self->s.iommufd, hwpt, 0, variant->iova, self->len,
 					   variant->size, &bit));
 	EXPECT_EQ(PAGE_BIT(0x345000 / variant->size), bit);
@@ -506,7 +531,7 @@ TEST_F(leaf, unaligned)
 FIXTURE(swap)
 {
 	struct session s;
-	void *bar;
+	struct master m;
 	/* The last does not track */
 	struct area areas[3];
 	bool pasid;
@@ -530,7 +555,7 @@ FIXTURE_SETUP(swap)
 	u32 flags = variant->pasid ? IOMMU_HWPT_ALLOC_PASID : 0;
 	int i;
 
-	SETUP_TRACKED(&self->s, &self->bar, DEV_EDU);
+	SETUP_TRACKED(&self->s, &self->m, DEV_EDU);
 	self->pasid = variant->pasid;
 	if (self->pasid && !sysfs_ext_cap(self->s.bdf, PCI_EXT_CAP_ID_PASID)) {
 		session_close(&self->s);
@@ -542,7 +567,7 @@ FIXTURE_SETUP(swap)
 	/* A pattern in the device. */
 	ASSERT_EQ(0, attach(&self->s, self->areas[2].hwpt));
 	memset(self->areas[2].mem, PATTERN, LEN);
-	ASSERT_EQ(0, edu_read_memory(self->bar, IOVA, 0, LEN));
+	ASSERT_EQ(0, edu_read_memory(self->m.bar, IOVA, 0, LEN));
 	memset(self->areas[2].mem, 0, LEN);
 	ASSERT_EQ(0, vfio_detach(self->s.fd));
 }
@@ -566,8 +591,8 @@ static int swap_write(FIXTURE_DATA(swap) *self, unsigned int page)
 {
 	u64 iova = IOVA + page * PAGE;
 
-	return self->pasid ? edu_write_memory_pasid(self->bar, A_PASID, iova, 0, LEN) :
-			     edu_write_memory(self->bar, iova, 0, LEN);
+	return self->pasid ? edu_write_memory_pasid(self->m.bar, A_PASID, iova, 0, LEN) :
+			     edu_write_memory(self->m.bar, iova, 0, LEN);
 }
 
 static u64 arrived(const struct area *a)
@@ -640,7 +665,7 @@ TEST_F(swap, under_dma)
 FIXTURE(pasids)
 {
 	struct session s;
-	void *bar;
+	struct master m;
 	struct area areas[2];
 	struct area plain;
 };
@@ -649,7 +674,7 @@ FIXTURE_SETUP(pasids)
 {
 	int i;
 
-	SETUP_TRACKED(&self->s, &self->bar, DEV_EDU);
+	SETUP_TRACKED(&self->s, &self->m, DEV_EDU);
 	if (!sysfs_ext_cap(self->s.bdf, PCI_EXT_CAP_ID_PASID)) {
 		session_close(&self->s);
 		SKIP(return, "the first edu of this machine is no edu-pasid");
@@ -671,12 +696,12 @@ FIXTURE_TEARDOWN(pasids)
 
 static int pasid_write(FIXTURE_DATA(pasids) *self, u32 pasid, unsigned int page)
 {
-	return edu_write_memory_pasid(self->bar, pasid, IOVA + page * PAGE, 0, LEN);
+	return edu_write_memory_pasid(self->m.bar, pasid, IOVA + page * PAGE, 0, LEN);
 }
 
 TEST_F(pasids, each_its_own)
 {
-	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, LEN));
+	ASSERT_EQ(0, edu_write_memory(self->m.bar, IOVA, 0, LEN));
 	ASSERT_EQ(0, pasid_write(self, 1, 1));
 	ASSERT_EQ(0, pasid_write(self, 2, 2));
 	ASSERT_EQ(0, pasid_write(self, 3, 3));
@@ -703,9 +728,9 @@ FIXTURE(many)
 	struct session s;
 	struct session nvme;
 	struct session igb;
-	void *bar;
-	void *nvme_bar;
-	void *igb_bar;
+	struct master m;
+	struct master nvme_m;
+	struct master igb_m;
 	struct area a;
 	struct nvme controller;
 	bool stop;
@@ -715,9 +740,9 @@ FIXTURE(many)
 
 FIXTURE_SETUP(many)
 {
-	SETUP_TRACKED(&self->s, &self->bar, DEV_EDU);
-	if (join(&self->nvme, &self->nvme_bar, &self->s, DEV_NVME) ||
-	    join(&self->igb, &self->igb_bar, &self->s, DEV_IGB)) {
+	SETUP_TRACKED(&self->s, &self->m, DEV_EDU);
+	if (join(&self->nvme, &self->nvme_m, &self->s, DEV_NVME) ||
+	    join(&self->igb, &self->igb_m, &self->s, DEV_IGB)) {
 		session_close(&self->s);
 		SKIP(return, "not all of edu, igb and nvme");
 	}
@@ -738,34 +763,34 @@ TEST_F(many, one_table)
 {
 	u64 set;
 
-	set = dma(DEV_EDU, self->bar, &self->a, 1);
-	set |= dma(DEV_NVME, self->nvme_bar, &self->a, 10);
-	set |= dma(DEV_IGB, self->igb_bar, &self->a, 20);
+	set = dma(&self->m, &self->a, 1);
+	set |= dma(&self->nvme_m, &self->a, 10);
+	set |= dma(&self->igb_m, &self->a, 20);
 	EXPECT_EQ(PAGE_BIT(1) | PAGE_BIT(11) | PAGE_BIT(12) | PAGE_BIT(20), set);
 	EXPECT_EQ(set, written(&self->a, 0));
 
 	/* The same page by each of them in turn: none hides what another has written. */
-	EXPECT_EQ(PAGE_BIT(20), dma(DEV_IGB, self->igb_bar, &self->a, 20));
+	EXPECT_EQ(PAGE_BIT(20), dma(&self->igb_m, &self->a, 20));
 	EXPECT_EQ(PAGE_BIT(20), written(&self->a, 0));
-	EXPECT_EQ(PAGE_BIT(20), dma(DEV_EDU, self->bar, &self->a, 20));
+	EXPECT_EQ(PAGE_BIT(20), dma(&self->m, &self->a, 20));
 	EXPECT_EQ(PAGE_BIT(20), written(&self->a, 0));
-	EXPECT_EQ(PAGE_BIT(20), dma(DEV_IGB, self->igb_bar, &self->a, 20));
+	EXPECT_EQ(PAGE_BIT(20), dma(&self->igb_m, &self->a, 20));
 	EXPECT_EQ(PAGE_BIT(20), written(&self->a, 0));
 
 	/* One goes: what it wrote stays, and the others are tracked. */
-	EXPECT_EQ(PAGE_BIT(30), dma(DEV_EDU, self->bar, &self->a, 30));
+	EXPECT_EQ(PAGE_BIT(30), dma(&self->m, &self->a, 30));
 	ASSERT_EQ(0, vfio_detach(self->s.fd));
-	EXPECT_EQ(PAGE_BIT(31), dma(DEV_IGB, self->igb_bar, &self->a, 31));
+	EXPECT_EQ(PAGE_BIT(31), dma(&self->igb_m, &self->a, 31));
 	EXPECT_EQ(PAGE_BIT(30) | PAGE_BIT(31), written(&self->a, 0));
-	bar_unmap(self->igb.fd, 0, self->igb_bar);
+	bar_unmap(self->igb.fd, 0, self->igb_m.bar);
 	close(self->igb.fd);
 	self->igb.fd = -1;
-	set = dma(DEV_NVME, self->nvme_bar, &self->a, 40);
+	set = dma(&self->nvme_m, &self->a, 40);
 	ASSERT_NE(NONE, set);
 	EXPECT_EQ(set, written(&self->a, 0));
 	/* One that comes later is tracked, too. */
 	ASSERT_EQ(0, attach(&self->s, self->a.hwpt));
-	EXPECT_EQ(PAGE_BIT(50), dma(DEV_EDU, self->bar, &self->a, 50));
+	EXPECT_EQ(PAGE_BIT(50), dma(&self->m, &self->a, 50));
 	EXPECT_EQ(PAGE_BIT(50), written(&self->a, 0));
 }
 
@@ -786,7 +811,7 @@ static void *frames_thread(void *arg)
 	FIXTURE_DATA(many) *self = arg;
 
 	while (!__atomic_load_n(&self->stop, __ATOMIC_ACQUIRE) && !self->err)
-		if (dma(DEV_IGB, self->igb_bar, &self->a, 10) == NONE)
+		if (dma(&self->igb_m, &self->a, 10) == NONE)
 			self->err = -EIO;
 	return NULL;
 }
@@ -812,18 +837,18 @@ TEST_F(many, copied_while_it_changes)
 	int i;
 
 	self->controller = (struct nvme){
-		.bar = self->nvme_bar, .mem = self->a.mem, .iova = IOVA,
+		.bar = self->nvme_m.bar, .mem = self->a.mem, .iova = IOVA,
 	};
 	ASSERT_EQ(0, nvme_enable(&self->controller));
 	memset(self->a.mem + 5 * PAGE, PATTERN, PAGE);
-	ASSERT_EQ(0, edu_read_memory(self->bar, IOVA + 5 * PAGE, 0, PAGE));
+	ASSERT_EQ(0, edu_read_memory(self->m.bar, IOVA + 5 * PAGE, 0, PAGE));
 	memset(self->a.mem + 5 * PAGE, 0, PAGE);
 	ASSERT_EQ(0, hwpt_set_dirty_tracking(self->a.iommufd, self->a.hwpt, true));
 	copy(self, target, ALL);
 	ASSERT_EQ(0, pthread_create(&threads[0], NULL, commands_thread, self));
 	ASSERT_EQ(0, pthread_create(&threads[1], NULL, frames_thread, self));
 	for (i = 0; i < 10; i++) {
-		EXPECT_EQ(0, edu_write_memory(self->bar, IOVA + (20 + i) * PAGE, i, PAGE / 2));
+		EXPECT_EQ(0, edu_write_memory(self->m.bar, IOVA + (20 + i) * PAGE, i, PAGE / 2));
 		copy(self, target, written(&self->a, 0));
 	}
 	for (i = 0; i < 200; i++)
@@ -844,7 +869,7 @@ TEST_F(many, copied_while_it_changes)
 FIXTURE(nested)
 {
 	struct session s;
-	void *bar;
+	struct master m;
 	struct nesting n;
 	struct stage1 s1;
 	u32 hwpt;
@@ -858,7 +883,7 @@ FIXTURE_SETUP(nested)
 {
 	int i, err;
 
-	SETUP_TRACKED(&self->s, &self->bar, DEV_EDU);
+	SETUP_TRACKED(&self->s, &self->m, DEV_EDU);
 	err = nesting_open_flags(&self->n, &self->s, IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
 	if (err == -EOPNOTSUPP) {
 		session_close(&self->s);
@@ -898,7 +923,7 @@ static u64 nested_bit(int page)
 
 static int nested_write(FIXTURE_DATA(nested) *self, int page)
 {
-	return edu_write_memory(self->bar, IOVA + page * PAGE, 0, LEN);
+	return edu_write_memory(self->m.bar, IOVA + page * PAGE, 0, LEN);
 }
 
 TEST_F(nested, exact)
@@ -912,7 +937,7 @@ TEST_F(nested, exact)
 	ASSERT_EQ(0, hwpt_set_dirty_tracking(self->n.iommufd, self->n.parent, true));
 	for (i = 0; i < 2; i++) {
 		EXPECT_EQ(NONE, nested_written(self, 0));
-		ASSERT_EQ(0, edu_read_memory(self->bar, IOVA + 2 * PAGE, 0, LEN));
+		ASSERT_EQ(0, edu_read_memory(self->m.bar, IOVA + 2 * PAGE, 0, LEN));
 		EXPECT_EQ(NONE, nested_written(self, 0));
 		ASSERT_EQ(0, nested_write(self, 1));
 		EXPECT_EQ(nested_bit(1), nested_written(self, NO_CLEAR));
@@ -935,7 +960,7 @@ TEST_F(nested, and_not)
 	ASSERT_EQ(0, attach(&self->s, self->hwpt));
 	ASSERT_EQ(0, nested_write(self, 0));
 	ASSERT_EQ(0, attach(&self->s, self->n.parent));
-	ASSERT_EQ(0, edu_write_memory(self->bar, self->gpa + 3 * PAGE, 0, LEN));
+	ASSERT_EQ(0, edu_write_memory(self->m.bar, self->gpa + 3 * PAGE, 0, LEN));
 	ASSERT_EQ(0, attach(&self->s, self->hwpt));
 	ASSERT_EQ(0, nested_write(self, 6));
 	EXPECT_EQ(nested_bit(0) | PAGE_BIT(3) | nested_bit(6), nested_written(self, 0));
