@@ -107,9 +107,7 @@ FIXTURE_TEARDOWN(absent)
 /* It is clean: nobody has touched it since it was reset. */
 TEST_F(absent, idle)
 {
-	session_close(&self->s);
-	power_no_delay(self->bdf);
-	ASSERT_TRUE(power_sleeps(self->bdf));
+	ASSERT_TRUE(power_close(&self->s));
 	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", self->bdf));
 	ASSERT_EQ(0, hide(self));
 	EXPECT_ABSENT();
@@ -121,9 +119,7 @@ TEST_F(absent, idle)
 /* It does not wake up, and is asleep again, for all that the kernel knows, when it is back. */
 TEST_F(absent, asleep)
 {
-	session_close(&self->s);
-	power_no_delay(self->bdf);
-	ASSERT_TRUE(power_sleeps(self->bdf));
+	ASSERT_TRUE(power_close(&self->s));
 	ASSERT_EQ(0, hide(self));
 	EXPECT_ABSENT();
 	EXPECT_TRUE(power_sleeps(self->bdf));
@@ -133,9 +129,7 @@ TEST_F(absent, asleep)
 /* The same, but it is back while the kernel takes it for awake. */
 TEST_F(absent, woken_up_too_early)
 {
-	session_close(&self->s);
-	power_no_delay(self->bdf);
-	ASSERT_TRUE(power_sleeps(self->bdf));
+	ASSERT_TRUE(power_close(&self->s));
 	ASSERT_EQ(0, hide(self));
 	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", self->bdf));
 	EXPECT_ABSENT();
@@ -166,9 +160,7 @@ TEST_F(absent, virtual_functions)
 	if (sysfs_read(total, sizeof(total), "/sys/bus/pci/devices/%s/sriov_totalvfs",
 		       self->bdf) <= 0)
 		SKIP(return, "no SR-IOV");
-	session_close(&self->s);
-	power_no_delay(self->bdf);
-	ASSERT_TRUE(power_sleeps(self->bdf));
+	ASSERT_TRUE(power_close(&self->s));
 	ASSERT_LT(0, sysfs_read(was, sizeof(was), ENABLE_SRIOV));
 	ASSERT_EQ(0, sysfs_write("1", ENABLE_SRIOV));
 	ASSERT_EQ(0, hide(self));

@@ -359,24 +359,22 @@ TEST_F(aer, fatal_in_low_power)
 	EXPECT_WORKS();
 }
 
-/* A thread that has the function sleep, and wakes it up, all the time, and takes its time */
+/* A thread that changes the power state */
 struct sleeper {
 	pthread_t thread;
+	pid_t tid;
 	int fd;
 	unsigned int pmcsr;
-	bool stop;
+	u32 state;
 	int err;
 };
 
 static void *sleep_thread(void *arg)
 {
 	struct sleeper *s = arg;
-	u32 state = 0;
 
-	while (!s->err && !__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
-		state ^= 3;
-		s->err = config_update(s->fd, s->pmcsr, 2, PCI_PM_CTRL_STATE_MASK, state);
-	}
+	__atomic_store_n(&s->tid, gettid(), __ATOMIC_RELEASE);
+	s->err = config_update(s->fd, s->pmcsr, 2, PCI_PM_CTRL_STATE_MASK, s->state);
 	return NULL;
 }
 
@@ -385,7 +383,6 @@ TEST_F(aer, fatal_while_its_power_state_changes)
 {
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
 	int exp = config_cap(self->s.fd, PCI_CAP_ID_EXP);
-	struct sleeper s = { .fd = self->s.fd, .pmcsr = pos + PCI_PM_CTRL };
 	char args[64];
 	u16 devctl;
 	int i;
@@ -395,10 +392,13 @@ TEST_F(aer, fatal_while_its_power_state_changes)
 		SKIP(return, "no power management, or no Express");
 	if (variant->inject == inject_by_kernel)
 		SKIP(return, "aer_inject changes what is read, as odd-function does");
-	sprintf(args, "device=%s d3hot_delay=200", self->bdf);
+	sprintf(args, "device=%s d3hot_delay=500", self->bdf);
 	ASSERT_EQ(0, module_load(ODD, args));
-	ASSERT_EQ(0, pthread_create(&s.thread, NULL, sleep_thread, &s));
 	for (i = 0; i < 4; i++) {
+		struct sleeper s = {
+			.fd = self->s.fd, .pmcsr = pos + PCI_PM_CTRL, .state = i % 2 ? 0 : 3,
+		};
+
 		/* The kernel has a copy of what is in the registers then. It is soon an old one. */
 		EXPECT_EQ(0, variant->inject(self->bdf, NONFATAL));
 		EXPECT_EQ(1, event_wait(self->error));
@@ -407,17 +407,20 @@ TEST_F(aer, fatal_while_its_power_state_changes)
 		EXPECT_EQ(0, config_write(self->s.fd, exp + PCI_EXP_DEVCTL, 2, devctl));
 		/* Not all models have the bit. */
 		devctl = config_read(self->s.fd, exp + PCI_EXP_DEVCTL, 2);
+		if (!s.state)
+			EXPECT_EQ(0, config_update(s.fd, s.pmcsr, 2, PCI_PM_CTRL_STATE_MASK, 3));
+		ASSERT_EQ(0, pthread_create(&s.thread, NULL, sleep_thread, &s));
+		EXPECT_TRUE(thread_waits(&s.tid));
 		EXPECT_EQ(0, variant->inject(self->bdf, FATAL));
 		EXPECT_EQ(1, event_wait(self->error));
 		EXPECT_EQ(0, log_wait(self->log));
-		EXPECT_TRUE(config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
-		EXPECT_EQ(devctl, config_read(self->s.fd, exp + PCI_EXP_DEVCTL, 2));
+		pthread_join(s.thread, NULL);
+		EXPECT_EQ(0, s.err);
+		EXPECT_TRUE(config_read(s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+		EXPECT_EQ(devctl, config_read(s.fd, exp + PCI_EXP_DEVCTL, 2));
+		EXPECT_EQ(0, config_update(s.fd, s.pmcsr, 2, PCI_PM_CTRL_STATE_MASK, 0));
 	}
-	__atomic_store_n(&s.stop, true, __ATOMIC_RELEASE);
-	pthread_join(s.thread, NULL);
-	EXPECT_EQ(0, s.err);
 	ASSERT_EQ(0, module_unload(ODD));
-	ASSERT_EQ(0, config_update(self->s.fd, pos + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, 0));
 	EXPECT_WORKS();
 }
 
@@ -518,9 +521,7 @@ TEST_F(aer, fatal_without_a_session)
 	OURS_ONLY();
 	bar_unmap(self->s.fd, variant->index, self->bar);
 	self->bar = NULL;
-	session_close(&self->s);
-	power_no_delay(self->bdf);
-	ASSERT_TRUE(power_sleeps(self->bdf));
+	ASSERT_TRUE(power_close(&self->s));
 	ASSERT_EQ(0, variant->inject(self->bdf, FATAL));
 	ASSERT_EQ(0, log_wait(self->log));
 	ASSERT_EQ(0, session_open(&self->s, self->bdf));

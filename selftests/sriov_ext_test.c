@@ -276,10 +276,7 @@ TEST_F(sriov, pf_reset_and_idle_vf)
 	u8 line = 0x5a, is;
 	int way;
 
-	session_close(&self->v.vf[0]);
-	/* It has been reset when it sleeps. */
-	power_no_delay(bdf);
-	ASSERT_TRUE(power_sleeps(bdf));
+	ASSERT_TRUE(power_close(&self->v.vf[0]));
 	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", bdf));
 	ASSERT_EQ(0, sysfs_config_write(bdf, PCI_CACHE_LINE_SIZE, &line, 1));
 	for (way = 0; way < 2; way++) {
@@ -304,10 +301,7 @@ TEST_F(sriov, vf_does_not_answer)
 
 	ASSERT_LT(0, pos);
 	pos += PCI_SRIOV_CTRL;
-	session_close(&self->v.vf[0]);
-	/* It has been reset when it sleeps. */
-	power_no_delay(self->v.bdf[0]);
-	ASSERT_TRUE(power_sleeps(self->v.bdf[0]));
+	ASSERT_TRUE(power_close(&self->v.vf[0]));
 	ASSERT_EQ(2, sysfs_config(self->v.pf_bdf, pos, &with, 2));
 	without = with & ~PCI_SRIOV_CTRL_VFE;
 	ASSERT_EQ(0, sysfs_config_write(self->v.pf_bdf, pos, &without, 2));

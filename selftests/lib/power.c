@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/pci_regs.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "config.h"
 #include "power.h"
 #include "session.h"
 
@@ -61,6 +63,37 @@ bool power_awake(const char *bdf)
 void power_no_delay(const char *bdf)
 {
 	sysfs_write("0", "/sys/bus/pci/devices/%s/power/autosuspend_delay_ms", bdf);
+}
+
+/* By the hardware's own config space, which it has only awake */
+static bool reset_is_done(const char *bdf, u8 mark)
+{
+	struct deadline end;
+	u8 is;
+
+	for (deadline_start(&end); !deadline_passed(&end); usleep(1000)) {
+		if (sysfs_config(bdf, PCI_CACHE_LINE_SIZE, &is, 1) == 1 && is != mark)
+			return true;
+	}
+	return false;
+}
+
+bool power_close(struct session *s)
+{
+	const char *control = "/sys/bus/pci/devices/%s/power/control";
+	u8 mark = config_read(s->fd, PCI_CACHE_LINE_SIZE, 1) ^ 0x5a;
+	bool done;
+
+	if (sysfs_write("on", control, s->bdf) ||
+	    config_write(s->fd, PCI_CACHE_LINE_SIZE, 1, mark))
+		return false;
+	session_close(s);
+	done = reset_is_done(s->bdf, mark);
+	if (sysfs_write("auto", control, s->bdf))
+		return false;
+	power_no_delay(s->bdf);
+	/* Whoever resets it has it awake until that is all over. */
+	return power_sleeps(s->bdf) && done;
 }
 
 int system_sleep(void)

@@ -3,6 +3,7 @@
 #ifndef LIB_POWER_H
 #define LIB_POWER_H
 
+#include "session.h"
 #include "types.h"
 
 /**
@@ -67,6 +68,17 @@ bool power_awake(const char *bdf);
  * @bdf: the device; the in-tree driver has no delay, and no such attribute that can be written to
  */
 void power_no_delay(const char *bdf);
+
+/**
+ * power_close() - end a session, and wait until the device has been reset after it, and sleeps
+ * @s: the session; with our driver, as in-tree it sleeps only when the reset is done
+ *
+ * A device that sleeps may be about to be woken up for its reset. That it has been reset is seen by a
+ * register: what its user has written to it is there until then.
+ *
+ * Return: whether it does.
+ */
+bool power_close(struct session *s);
 
 /**
  * system_sleep() - suspend all devices as suspend-to-idle does, and resume them
