@@ -349,7 +349,12 @@ TEST(d3cold)
 	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", bdf));
 	EXPECT_TRUE(power_sleeps(port));
 	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", bdf));
+	/* And before its first user */
 	ASSERT_EQ(0, sysfs_rebind(bdf));
+	power_no_delay(bdf);
+	EXPECT_TRUE(power_sleeps(bdf));
+	power_no_delay(port);
+	EXPECT_TRUE(power_is(port, "power/runtime_status", "active"));
 }
 
 TEST_HARNESS_MAIN
