@@ -424,6 +424,8 @@ void vfio_pci_decode_block(struct vfio_pci_device *vpd);
 void vfio_pci_decode_update(struct vfio_pci_device *vpd);
 u8 vfio_pci_decode_force(struct vfio_pci_device *vpd);
 void vfio_pci_decode_unforce(struct vfio_pci_device *vpd, u8 command);
+void vfio_pci_decode_hold(struct vfio_pci_device *vpd);
+void vfio_pci_decode_let_go(struct vfio_pci_device *vpd);
 
 /* dmabuf.c, which is not there when the kernel lacks what it needs */
 #define VFIO_PCI_DMABUF	(IS_ENABLED(CONFIG_DMA_SHARED_BUFFER) && IS_ENABLED(CONFIG_PCI_P2PDMA))
