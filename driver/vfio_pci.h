@@ -457,6 +457,8 @@ void vfio_pci_decode_block(struct vfio_pci_device *vpd);
 void vfio_pci_decode_update(struct vfio_pci_device *vpd);
 u8 vfio_pci_decode_force(struct vfio_pci_device *vpd);
 void vfio_pci_decode_unforce(struct vfio_pci_device *vpd, u8 command);
+void vfio_pci_decode_hold(struct vfio_pci_device *vpd);
+void vfio_pci_decode_let_go(struct vfio_pci_device *vpd);
 
 /* wc.c: write-combined parts of BARs */
 bool vfio_pci_wc_has(struct vfio_device *vdev);

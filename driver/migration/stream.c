@@ -164,11 +164,16 @@ static void vfio_mig_load(struct vfio_mig *mig)
 	data = vfio_stream_record(mig->stream, &tag, &len);
 	if (!data)
 		return;
+	/* At the target, the guest has not turned memory decode on yet. */
+	scoped_guard(vfio_pci, mig->vpd)
+		vfio_pci_decode_hold(mig->vpd);
 	/* What is not known is optional, or it would not be here. */
 	for (i = 0; i < mig->ops->nr_kinds; i++) {
 		if (mig->ops->kinds[i].tag == tag)
 			ret = mig->ops->load(mig->vpd, tag, data, len);
 	}
+	scoped_guard(vfio_pci, mig->vpd)
+		vfio_pci_decode_let_go(mig->vpd);
 	vfio_stream_loaded(mig->stream, ret);
 }
 

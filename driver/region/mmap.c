@@ -168,6 +168,37 @@ void vfio_pci_decode_unforce(struct vfio_pci_device *vpd, u8 command)
 	pci_write_config_byte(vpd->pdev, PCI_COMMAND, now & ~PCI_COMMAND_MEMORY);
 }
 
+/**
+ * vfio_pci_decode_hold - likewise for many accesses, between which no lock is held
+ * @vpd: the device, in a session
+ *
+ * The user sees the bit as they have set it, and it is theirs again by vfio_pci_decode_let_go().
+ * The command register is dear: QEMU, for one, lays out all of its memory anew.
+ *
+ * Context: hw_lock held
+ */
+void vfio_pci_decode_hold(struct vfio_pci_device *vpd)
+{
+	if (vpd->pdev->no_command_memory)
+		return;
+	vpd->config.virt[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+	vfio_pci_decode_force(vpd);
+}
+
+/**
+ * vfio_pci_decode_let_go - end vfio_pci_decode_hold()
+ * @vpd: the device, in the same session
+ *
+ * Context: hw_lock held
+ */
+void vfio_pci_decode_let_go(struct vfio_pci_device *vpd)
+{
+	if (vpd->pdev->no_command_memory)
+		return;
+	vfio_pci_decode_unforce(vpd, vfio_pci_config_command(vpd));
+	vpd->config.virt[PCI_COMMAND] &= ~PCI_COMMAND_MEMORY;
+}
+
 /* Page of the BAR that a page offset of the file means */
 static u64 vfio_pci_bar_page(unsigned long pgoff)
 {
