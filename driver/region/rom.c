@@ -122,7 +122,8 @@ static int vfio_pci_rom_info(struct vfio_pci_device *vpd, unsigned int index,
 }
 
 /*
- * The function decodes the ROM for one chunk at a time: the host may want the lock. Behind the image, up to the size of the BAR, all ones are read.
+ * The function decodes the ROM for one chunk at a time: the host may want the lock. Behind the
+ * image, up to the size of the BAR, all ones are read.
  */
 static ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpd, unsigned int index,
 				 const struct vfio_io *io, u64 off)
