@@ -73,8 +73,8 @@ void power_no_delay(const char *bdf);
  * power_close() - end a session, and wait until the device has been reset after it, and sleeps
  * @s: the session; with our driver, as in-tree it sleeps only when the reset is done
  *
- * A device that sleeps may be about to be woken up for its reset. That it has been reset is seen by a
- * register: what its user has written to it is there until then.
+ * A device that sleeps may be about to be woken up for its reset. That it has been reset is seen by
+ * a register: what its user has written to it is there until then.
  *
  * Return: whether it does.
  */
