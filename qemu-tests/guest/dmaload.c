@@ -5,16 +5,17 @@
  *   dmaload EDU MIB ANSWERS
  *
  * EDU is the device's folder in sysfs. Memory is in blocks, each of which is filled with what
- * follows from one number, its version. The CPU makes blocks with new versions in a page of its
+ * follows from one number, its version. The CPU makes blocks with new versions in memory of its
  * own, the device fetches them from there into its memory, and writes others of its memory to an
- * area of MIB that nothing but the device ever writes. What it is about to overwrite is looked at
- * first, and what it has written afterwards, so that neither a page nor a byte of the device that
- * got lost, and is an old one again, goes unnoticed. Where the device has uio-edu-mig for a driver,
- * the end of a command is told by an interrupt, and one that gets lost is waited for in vain.
+ * area of MIB that nothing but the device ever writes. What it is about to overwrite is looked
+ * at first, and what it has written afterwards, so that neither a page nor a byte of the device
+ * that got lost, and is an old one again, goes unnoticed. Where the device has uio-edu-mig for a
+ * driver, the end of a command is told by an interrupt, and one that gets lost is waited for in
+ * vain.
  *
- * On SIGUSR1 all of the area and of the device's memory is looked at, and a line about it is added
- * to ANSWERS: "ok", bytes moved, commands and interrupts. The first block that is not what it must be ends the
- * program, with a line that begins with "not ok".
+ * On SIGUSR1 all of the area and of the device's memory is looked at, and a line about it is
+ * added to ANSWERS: "ok", bytes moved, commands and interrupts. The first block that is not what
+ * it must be ends the program, with a line that begins with "not ok".
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -59,8 +60,12 @@
 #define SEQ 0x28
 #define SIZE 0x2c
 
-/* Between two commands: the host's CPUs have other things to do, too. */
-#define NAP_US 1000
+/*
+ * Between two commands: the host's CPUs have other things to do, too. And how much of the device's
+ * memory gets new blocks at a time: what changes everywhere all the time never gets anywhere.
+ */
+#define NAP_US 5000
+#define HOT_BLOCKS (2 * MOST_BLOCKS)
 #define COMMAND_SECONDS 120
 
 static const char *answers;
@@ -68,7 +73,7 @@ static volatile sig_atomic_t asked;
 
 static volatile uint32_t *regs;
 static volatile uint64_t *bar_memory;
-static uint32_t device_blocks, *device_versions;
+static uint32_t device_blocks, *device_versions, hot;
 static uint32_t seq;
 static uint64_t moved, interrupts;
 /* Where interrupts are told of, if anywhere */
@@ -124,10 +129,9 @@ static void check_block(const char *where, uint32_t number, const volatile uint6
 {
 	for (unsigned int i = 0; i < WORDS; i++)
 		if (block[i] != word(version, i))
-			fail("block %u of %s has %#llx in word %u, version %llu, but should have "
-			     "%#llx, version %u", number, where, (unsigned long long)block[i], i,
-			     (unsigned long long)block[0], (unsigned long long)word(version, i),
-			     version);
+			fail("%s, block %u: word %u is %#llx (version %llu), not %#llx (%u)", where,
+			     number, i, (unsigned long long)block[i], (unsigned long long)block[0],
+			     (unsigned long long)word(version, i), version);
 }
 
 static void check_area(uint32_t first, uint32_t nr)
@@ -254,11 +258,10 @@ static void run_command(uint64_t address, uint32_t device_block, uint32_t nr, ui
 	moved += nr * BLOCK;
 }
 
+/* Of a piece */
 static uint32_t some_delay(void)
 {
-	static const uint32_t delays[] = { 10, 10, 10, 1000, 10000 };
-
-	return delays[below(sizeof(delays) / sizeof(delays[0]))];
+	return below(2) ? 10 : below(2) ? 1000 : 10000;
 }
 
 static uint32_t some_blocks(void)
@@ -269,10 +272,12 @@ static uint32_t some_blocks(void)
 /* New blocks from the CPU's memory to the device's */
 static void fetch(void)
 {
-	uint32_t nr = some_blocks(), to = below(device_blocks - nr + 1);
+	uint32_t nr = some_blocks(), to = hot + below(HOT_BLOCKS - nr + 1);
 	uint32_t from = below(HUGE_BLOCKS - nr + 1);
 	uint64_t *words = (uint64_t *)(scratch + from * BLOCK);
 
+	if (!below(64))
+		hot = below(device_blocks - HOT_BLOCKS + 1);
 	for (uint32_t i = 0; i < nr; i++) {
 		device_versions[to + i] = ++last_version;
 		for (unsigned int k = 0; k < WORDS; k++)
@@ -294,13 +299,15 @@ static void give(void)
 	check_area(to, nr);
 }
 
-/* The device's memory by the CPU: look at a block, and make it new */
+/* The device's memory by the CPU: look at a block, and make one new */
 static void touch(void)
 {
 	uint32_t number = below(device_blocks);
 	volatile uint64_t *block = bar_memory + number * WORDS;
 
 	check_block("BAR 4", number, block, device_versions[number]);
+	number = hot + below(HOT_BLOCKS);
+	block = bar_memory + number * WORDS;
 	device_versions[number] = ++last_version;
 	for (unsigned int i = 0; i < WORDS; i++)
 		block[i] = word(last_version, i);

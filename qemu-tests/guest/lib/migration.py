@@ -131,10 +131,10 @@ class Load:
         for number in self.numbers:
             guest.run(f"kill -USR1 $(cat /tmp/load{number}.pid)")
         for number in self.numbers:
-            line = self._wait(guest, number, self.answers)
-            if not line.startswith("ok"):
-                raise Failure(f"device {number}: {line}")
-            total += int(line.split()[1])
+            self.line = self._wait(guest, number, self.answers)
+            if not self.line.startswith("ok"):
+                raise Failure(f"device {number}: {self.line}")
+            total += int(self.line.split()[1])
         return total
 
 

@@ -200,3 +200,37 @@ class MigrationOfDevice(MigrationScenario):
     @step("it powers off, and nothing is left behind")
     def power_off(self):
         self.off()
+
+
+class MigrationByIommu(MigrationScenario):
+    """The device does not tell which pages it has written, though it could."""
+
+    name = "migration-iommu"
+    machines = ("x86-dirty",)
+    options = {"x-device-dirty-page-tracking": "off"}
+
+    @step("a guest boots whose device is not asked what it has written")
+    def boot_guest(self):
+        self.boot(0, options=self.options)
+
+    @step("it moves, with all of its memory: the IOMMU has told which pages are dirty", times=2,
+          thorough=10)
+    def plain(self):
+        self.move("the IOMMU logs what it writes", options=self.options)
+
+    @step("from a device that cannot log")
+    def without_log(self):
+        self.start(CANNOT_LOG)
+        self.arrive()
+        self.move("the IOMMU, as the device cannot")
+
+    @step("cancelled on its way, it stays, and moves then", times=0, thorough=1)
+    def cancel(self):
+        self.start(parameters=SLOWLY, options=self.options).wait_moving()
+        self.moving.cancel()
+        self.stay("cancelled")
+        self.move("after it was cancelled")
+
+    @step("it powers off, and nothing is left behind")
+    def power_off(self):
+        self.off()
