@@ -202,6 +202,11 @@ static int log_step(int fd)
 	return log_stop(fd) ?: err;
 }
 
+static int back_to_running(int fd)
+{
+	return mig_set(fd, VFIO_DEVICE_STATE_RUNNING, NULL);
+}
+
 TEST_F(fail_nth, migration)
 {
 	const int fd = self->s.fd;
@@ -210,8 +215,7 @@ TEST_F(fail_nth, migration)
 	if (variant->dev != DEV_EDU_MIG)
 		SKIP(return, "this one does not migrate");
 	memset(stream, 1, sizeof(stream));
-	EACH_ALLOCATION(save_step(fd, &len), EXPECT_EQ(0, mig_set(fd, VFIO_DEVICE_STATE_RUNNING,
-								 NULL)));
+	EACH_ALLOCATION(save_step(fd, &len), EXPECT_EQ(0, back_to_running(fd)));
 	ASSERT_LT(0, len);
 	EACH_ALLOCATION(load_step(fd, len),
 			EXPECT_EQ(0, vfio_ioctl(fd, VFIO_DEVICE_RESET, NULL)));
