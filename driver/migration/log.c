@@ -173,12 +173,12 @@ int vfio_mig_log_report(struct vfio_cmd *cmd)
 {
 	const struct vfio_log_slice *slice = cmd->data;
 	struct vfio_mig *mig = to_vfio_pci(cmd->vdev)->mig;
-	unsigned long *bitmap __free(kvfree) = kvmalloc(mig->ops->log_pages / 8,
-							GFP_KERNEL_ACCOUNT);
+	unsigned long *bitmap __free(kvfree) = NULL;
 	u64 at, last;
 	u32 nr;
 	int ret;
 
+	bitmap = kvmalloc(mig->ops->log_pages / 8, GFP_KERNEL_ACCOUNT);
 	if (!bitmap)
 		return -ENOMEM;
 	guard(vfio_mig)(mig);
