@@ -278,6 +278,82 @@ static void bench_nesting(struct session *s)
 	result("nested: invalidate a page", "-", median(page, ROUNDS));
 }
 
+/* What edu-mig has of a DMA engine (qemu-tests/qemu-patches) */
+#define MIG_STATUS	0x04
+#define MIG_ADDR	0x08
+#define MIG_OFFSET	0x10
+#define MIG_LENGTH	0x14
+#define MIG_COMMAND	0x18
+#define MIG_DELAY	0x1c
+#define MIG_BUSY	0x1
+#define MIG_WRITE	0x3
+#define MIG_SIZE	(4 << 20)
+
+#define TRACKED_SIZE	(64 << 20)
+#define TRACKED_PAGES	(TRACKED_SIZE / 4096)
+
+static s64 time_dma(void *bar, u64 iova)
+{
+	s64 start = now();
+
+	mmio_write64(bar, MIG_ADDR, iova);
+	mmio_write32(bar, MIG_OFFSET, 0);
+	mmio_write32(bar, MIG_LENGTH, MIG_SIZE);
+	mmio_write32(bar, MIG_COMMAND, MIG_WRITE);
+	while (mmio_read32(bar, MIG_STATUS) & MIG_BUSY)
+		;
+	need(!mmio_read32(bar, MIG_STATUS), "DMA by edu-mig");
+	return now() - start;
+}
+
+static s64 time_bitmap(const struct session *s, u32 hwpt)
+{
+	static u64 bitmap[TRACKED_PAGES / 64];
+	s64 start = now();
+
+	need0(hwpt_get_dirty_bitmap(s->iommufd, hwpt, 0, 0, TRACKED_SIZE, 4096, bitmap),
+	      "a dirty bitmap");
+	return now() - start;
+}
+
+/* What it costs to ask which pages were written, and the device to be asked about */
+static void bench_dirty(struct session *s)
+{
+	struct iommu_hwpt_alloc cmd = {
+		.flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+		.dev_id = s->devid,
+	};
+	s64 clean[ROUNDS], dirty[ROUNDS], untracked[ROUNDS], tracked[ROUNDS];
+	void *bar = bar_map(s->fd, VFIO_PCI_BAR0_REGION_INDEX, 0, 0);
+	int round, i;
+	u32 pt;
+
+	need(bar, "mapping edu-mig's BAR 0");
+	need0(config_master(s->fd, true), "turning bus mastering on");
+	mmio_write32(bar, MIG_DELAY, 1);
+	need0(ioas_alloc(s->iommufd, &cmd.pt_id), "an IOAS");
+	need0(ioas_small_pages(s->iommufd, cmd.pt_id), "an IOAS of 4 KiB pages");
+	need0(ioas_map(s->iommufd, cmd.pt_id, dma_alloc(TRACKED_SIZE), TRACKED_SIZE, 0), "memory");
+	need0(hwpt_alloc_raw(s->iommufd, &cmd), "an IOMMU that tracks");
+	pt = cmd.out_hwpt_id;
+	need0(vfio_attach(s->fd, &pt), "attaching");
+	for (round = 0; round < ROUNDS; round++)
+		untracked[round] = time_dma(bar, 0);
+	need0(hwpt_set_dirty_tracking(s->iommufd, pt, true), "tracking");
+	for (round = 0; round < ROUNDS; round++) {
+		clean[round] = time_bitmap(s, pt) / TRACKED_PAGES;
+		tracked[round] = time_dma(bar, 0);
+		for (i = 1; i < TRACKED_SIZE / MIG_SIZE; i++)
+			time_dma(bar, i * MIG_SIZE);
+		dirty[round] = time_bitmap(s, pt) / TRACKED_PAGES;
+	}
+	result("dirty bitmap: a page that is clean", "-", median(clean, ROUNDS));
+	result("dirty bitmap: a page that is dirty", "-", median(dirty, ROUNDS));
+	result("DMA of 4 MiB, not tracked", "-", median(untracked, ROUNDS));
+	result("DMA of 4 MiB, tracked, all pages clean", "-", median(tracked, ROUNDS));
+	bar_unmap(s->fd, VFIO_PCI_BAR0_REGION_INDEX, bar);
+}
+
 static long faults(void)
 {
 	struct rusage usage;
@@ -394,12 +470,20 @@ int main(int argc, char **argv)
 {
 	const char *nvme = device_bdf(DEV_NVME), *igb = device_bdf(DEV_IGB);
 	const char *ivshmem = device_bdf(DEV_IVSHMEM);
+	char large[BDF_LEN], bdf[BDF_LEN];
 	struct session s;
-	char large[BDF_LEN];
 
 	if (argc == 2 && !strcmp(argv[1], "--nesting")) {
 		need0(session_open(&s, nvme), "a session on nvme");
 		bench_nesting(&s);
+		session_close(&s);
+		return 0;
+	}
+
+	if (argc == 2 && !strcmp(argv[1], "--dirty")) {
+		need0(sysfs_find(0x1234, 0x11ea, 0, bdf), "finding edu-mig");
+		need0(session_open(&s, bdf), "a session on edu-mig");
+		bench_dirty(&s);
 		session_close(&s);
 		return 0;
 	}

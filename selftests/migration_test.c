@@ -62,9 +62,6 @@ FIXTURE_SETUP(migration)
 	OURS_ONLY();
 	if (!device_bdf(DEV_EDU_MIG))
 		SKIP(return, "no edu_mig in this machine");
-	/* As libvirt does, which looks for the driver by the device's alias. */
-	if (system("modprobe -q edu-mig-vfio-pci"))
-		SKIP(return, "no driver for edu_mig");
 	SETUP_DEVICE(&self->bdf, DEV_EDU_MIG);
 	ASSERT_EQ(0, edu_mig_open(&self->edu, self->bdf));
 	self->fd = self->edu.s.fd;
@@ -341,7 +338,8 @@ TEST_F(migration, stop_and_copy)
 	ASSERT_EQ(0, load(self->fd, &data, 0));
 	EXPECT_EQ(4711, mmio_read32(self->edu.regs, EDU_MIG_SEQ));
 	/* As QEMU does it at the target */
-	ASSERT_EQ(0, mig_set(self->fd, RUNNING_P2P, NULL));
+	if (self->features & VFIO_MIGRATION_P2P)
+		ASSERT_EQ(0, mig_set(self->fd, RUNNING_P2P, NULL));
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_TRUE(device_has(&self->edu, self->mem, 1));
 	/* What was loaded can be saved. */
@@ -356,14 +354,13 @@ TEST_F(migration, stop_and_copy)
 /* How it is cut into writes is nobody's business. */
 TEST_F(migration, small_writes)
 {
-	static const size_t steps[] = { 1, 7, 16, 4096, 65537 };
+	static const size_t steps[] = { 15, 16, 4096, 65537 };
 	struct mig_data data = {};
 	size_t i;
 
 	ASSERT_EQ(0, fill_device(&self->edu, self->mem, 2));
 	ASSERT_EQ(0, save(self->fd, &data));
-	/* A byte at a time takes long; the first records have all that there is to it. */
-	for (i = steps[0] == 1 ? 1 : 0; i < LIB_ARRAY_SIZE(steps); i++) {
+	for (i = 0; i < LIB_ARRAY_SIZE(steps); i++) {
 		ASSERT_EQ(0, load(self->fd, &data, steps[i]));
 		ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 		EXPECT_TRUE(device_has(&self->edu, self->mem, 2));
@@ -1267,6 +1264,8 @@ TEST_F(migration, log)
 	u64 bitmap[PAGES / 64] = {}, page = 0x1000;
 	size_t i;
 
+	if (log_stop(self->fd) == -ENOTTY)
+		SKIP(return, "no log");
 	EXPECT_EQ(-EINVAL, log_report(self->fd, IOVA, MEM_SIZE, 0x1000, bitmap));
 	EXPECT_REASON(self->fd, -EINVAL, "does not log");
 	EXPECT_EQ(-EINVAL, log_stop(self->fd));
@@ -1327,6 +1326,8 @@ TEST_F(migration, log_arguments)
 	char *p;
 	int i;
 
+	if (log_stop(self->fd) == -ENOTTY)
+		SKIP(return, "no log");
 	for (i = 0; i < (int)LIB_ARRAY_SIZE(ranges); i++)
 		ranges[i] = (typeof(ranges[0])){ IOVA + i * 0x4000ull, 0x1000 };
 	EXPECT_EQ(-EINVAL, log_start(self->fd, &page, ranges, 0));

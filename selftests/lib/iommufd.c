@@ -60,6 +60,18 @@ int ioas_map_file(int iommufd, u32 ioas, int fd, u64 start, u64 len, u64 iova)
 	return call(iommufd, IOMMU_IOAS_MAP_FILE, &cmd);
 }
 
+int ioas_small_pages(int iommufd, u32 ioas)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = IOMMU_OPTION_HUGE_PAGES,
+		.op = IOMMU_OPTION_OP_SET,
+		.object_id = ioas,
+	};
+
+	return call(iommufd, IOMMU_OPTION, &cmd);
+}
+
 int ioas_unmap(int iommufd, u32 ioas, u64 iova, u64 len)
 {
 	struct iommu_ioas_unmap cmd = {
@@ -89,6 +101,33 @@ int hwpt_alloc_raw(int iommufd, struct iommu_hwpt_alloc *cmd)
 {
 	cmd->size = sizeof(*cmd);
 	return call(iommufd, IOMMU_HWPT_ALLOC, cmd);
+}
+
+int hwpt_set_dirty_tracking(int iommufd, u32 hwpt, bool on)
+{
+	struct iommu_hwpt_set_dirty_tracking cmd = {
+		.size = sizeof(cmd),
+		.flags = on ? IOMMU_HWPT_DIRTY_TRACKING_ENABLE : 0,
+		.hwpt_id = hwpt,
+	};
+
+	return call(iommufd, IOMMU_HWPT_SET_DIRTY_TRACKING, &cmd);
+}
+
+int hwpt_get_dirty_bitmap(int iommufd, u32 hwpt, u32 flags, u64 iova, u64 len, u64 page,
+			  u64 *bitmap)
+{
+	struct iommu_hwpt_get_dirty_bitmap cmd = {
+		.size = sizeof(cmd),
+		.hwpt_id = hwpt,
+		.flags = flags,
+		.iova = iova,
+		.length = len,
+		.page_size = page,
+		.data = (uintptr_t)bitmap,
+	};
+
+	return call(iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &cmd);
 }
 
 int hw_info(int iommufd, u32 devid, struct iommu_hw_info *info, void *data, u32 len)

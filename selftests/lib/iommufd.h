@@ -52,6 +52,15 @@ int ioas_map(int iommufd, u32 ioas, void *va, u64 len, u64 iova);
 int ioas_map_file(int iommufd, u32 ioas, int fd, u64 start, u64 len, u64 iova);
 
 /**
+ * ioas_small_pages() - have an address space mapped by 4 KiB, also where memory is in larger pieces
+ * @iommufd: the context
+ * @ioas: the address space, still empty
+ *
+ * Return: 0 or negative errno.
+ */
+int ioas_small_pages(int iommufd, u32 ioas);
+
+/**
  * ioas_unmap() - take it away again
  * @iommufd: the context
  * @ioas: the address space
@@ -81,6 +90,32 @@ int hwpt_alloc(int iommufd, u32 devid, u32 ioas, u32 *hwpt);
  * Return: 0 or negative errno.
  */
 int hwpt_alloc_raw(int iommufd, struct iommu_hwpt_alloc *cmd);
+
+/**
+ * hwpt_set_dirty_tracking() - begin or end to note which pages devices write
+ * @iommufd: the context
+ * @hwpt: a page table of IOMMU_HWPT_ALLOC_DIRTY_TRACKING, or the parent of the one in use
+ * @on: begin, with no page written yet
+ *
+ * Return: 0 or negative errno (-EOPNOTSUPP for another page table).
+ */
+int hwpt_set_dirty_tracking(int iommufd, u32 hwpt, bool on);
+
+/**
+ * hwpt_get_dirty_bitmap() - which pages have been written
+ * @iommufd: the context
+ * @hwpt: the page table
+ * @flags: IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR, or 0 to forget what is told
+ * @iova: first address
+ * @len: length, all of it mapped
+ * @page: what a bit is for, 4 KiB or more. Where an entry of the page table is larger than that,
+ *	all of it counts as written.
+ * @bitmap: bits are set in it, and none is cleared
+ *
+ * Return: 0 or negative errno.
+ */
+int hwpt_get_dirty_bitmap(int iommufd, u32 hwpt, u32 flags, u64 iova, u64 len, u64 page,
+			  u64 *bitmap);
 
 /**
  * hw_info() - what IOMMU a device is behind

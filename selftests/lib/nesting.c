@@ -50,12 +50,17 @@ static bool is_smmu(const struct nesting *n)
 
 int nesting_open(struct nesting *n, const struct session *s)
 {
+	return nesting_open_flags(n, s, 0);
+}
+
+int nesting_open_flags(struct nesting *n, const struct session *s, u32 flags)
+{
 	union {
 		struct iommu_hw_info_vtd vtd;
 		struct iommu_hw_info_arm_smmuv3 smmu;
 	} hw;
 	struct iommu_hwpt_alloc parent = {
-		.flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
+		.flags = IOMMU_HWPT_ALLOC_NEST_PARENT | flags,
 		.dev_id = s->devid,
 	};
 	struct iommu_hw_info info;

@@ -69,6 +69,16 @@ struct stage1 {
 int nesting_open(struct nesting *n, const struct session *s);
 
 /**
+ * nesting_open_flags() - the same, with a stage 2 that can do more
+ * @n: filled in
+ * @s: the device
+ * @flags: IOMMU_HWPT_ALLOC_*, beside that of a nesting parent
+ *
+ * Return: 0 or negative errno.
+ */
+int nesting_open_flags(struct nesting *n, const struct session *s, u32 flags);
+
+/**
  * guest_at() - where we have what the guest has at an address
  * @n: the machine
  * @gpa: the address

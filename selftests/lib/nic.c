@@ -40,6 +40,7 @@ void igb_msix_raise(void *bar, u32 vectors)
 	mmio_write32(bar, IGB_EICS, vectors);
 }
 
+#define CTRL_RST	(1u << 26)
 #define TCTL		0x0400
 #define TCTL_EN		(1u << 1)
 #define TDBAH		(IGBVF_TDBAL + 0x04)
@@ -88,4 +89,12 @@ int igbvf_send(void *bar, void *mem, u64 iova)
 		if (deadline_passed(&end))
 			return -ETIMEDOUT;
 	return 0;
+}
+
+int igb_send(void *bar, void *mem, u64 iova)
+{
+	mmio_write32(bar, NIC_CTRL, CTRL_RST);
+	igb_tx_setup(bar);
+	/* The first of its queues is where that of a VF is, too. */
+	return igbvf_send(bar, mem, iova);
 }

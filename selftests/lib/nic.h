@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Interrupts on demand from Intel's e1000e (82574) and igb (82576): registers of BAR 0. And DMA by
- * igb's virtual functions.
+ * igb's functions.
  */
 #ifndef LIB_NIC_H
 #define LIB_NIC_H
@@ -74,5 +74,15 @@ void igb_tx_setup(void *bar);
  * Return: 0 or -ETIMEDOUT.
  */
 int igbvf_send(void *bar, void *mem, u64 iova);
+
+/**
+ * igb_send() - the same of the physical function, which is reset before
+ * @bar: BAR 0 of the physical function
+ * @mem: IGBVF_MEM_SIZE of memory for DMA
+ * @iova: where the device sees it
+ *
+ * Return: 0 or -ETIMEDOUT.
+ */
+int igb_send(void *bar, void *mem, u64 iova);
 
 #endif

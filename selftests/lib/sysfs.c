@@ -133,16 +133,22 @@ int sysfs_unbind(const char *bdf)
 	return sysfs_write(bdf, PCI_DEVICES "/%s/driver/unbind", bdf);
 }
 
-/* The driver that gives the device to user space: vfio-pci, or the variant of it that knows it */
+/*
+ * The driver that gives the device to user space: vfio-pci, or the variant of it that knows it. Who
+ * looks for it by the device's alias, as libvirt does, loads that.
+ */
 static const char *vfio_driver(const char *bdf)
 {
 	static const char edu_mig[] = "pci:v00001234d000011EA";
+	const char *variant = "/sys/bus/pci/drivers/edu-mig-vfio-pci";
 	char alias[128];
 
-	if (sysfs_read(alias, sizeof(alias), PCI_DEVICES "/%s/modalias", bdf) > 0 &&
-	    !strncmp(alias, edu_mig, strlen(edu_mig)))
-		return "edu-mig-vfio-pci";
-	return "vfio-pci";
+	if (sysfs_read(alias, sizeof(alias), PCI_DEVICES "/%s/modalias", bdf) <= 0 ||
+	    strncmp(alias, edu_mig, strlen(edu_mig)))
+		return "vfio-pci";
+	if (access(variant, F_OK) && system("modprobe -q edu-mig-vfio-pci"))
+		return "vfio-pci";
+	return "edu-mig-vfio-pci";
 }
 
 int sysfs_rebind(const char *bdf)
@@ -151,9 +157,6 @@ int sysfs_rebind(const char *bdf)
 	char name[64];
 	int err;
 
-	/* As who looks for the driver by the device's alias does; vfio-pci is there. */
-	if (strcmp(driver, "vfio-pci") && system("modprobe -q edu-mig-vfio-pci"))
-		return -ENODEV;
 	err = sysfs_write(driver, PCI_DEVICES "/%s/driver_override", bdf);
 	if (err)
 		return err;
