@@ -171,9 +171,9 @@ static void vfio_mig_log_add(const struct vfio_log_slice *slice, const unsigned 
  */
 int vfio_mig_log_report(struct vfio_cmd *cmd)
 {
-	const struct vfio_log_slice *slice = cmd->data;
-	struct vfio_mig *mig = to_vfio_pci(cmd->vdev)->mig;
 	unsigned long *bitmap __free(kvfree) = NULL;
+	struct vfio_mig *mig = to_vfio_pci(cmd->vdev)->mig;
+	const struct vfio_log_slice *slice = cmd->data;
 	u64 at, last;
 	u32 nr;
 	int ret;

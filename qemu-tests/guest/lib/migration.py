@@ -19,6 +19,9 @@ DRIVER = "edu-mig-vfio-pci"
 AREA_MIB = 48
 WORDS = f"hugepages={AREA_MIB // 2 + 2}"
 
+# A software CPU is slow: what the guest writes in less than 3 s takes it longer than 300 ms to send.
+PARAMETERS = {"downtime_limit": 3000, "max_bandwidth": 0}
+
 # How a migration can end.
 ENDS = ("completed", "failed", "cancelled")
 
@@ -188,9 +191,7 @@ class Migration:
         for guest in (source, self.target):
             guest.qmp.command("migrate-set-capabilities", capabilities=[
                 {"capability": name, "state": state} for name, state in wanted.items()])
-            # More than enough, on software CPUs, for a guest to get away from its own writes.
-            guest.qmp.command("migrate-set-parameters", downtime_limit=3000, max_bandwidth=0,
-                              **(parameters or {}))
+            guest.qmp.command("migrate-set-parameters", **{**PARAMETERS, **(parameters or {})})
 
     def start(self):
         uri = f"unix:{self.socket}"

@@ -11,6 +11,8 @@ from scenarios.base import GuestScenario
 
 # So little a second that something can be done while the guest's memory is on its way.
 SLOWLY = {"max_bandwidth": 1 << 20}
+# However long it takes
+AT_ONCE = {"downtime_limit": 1000000}
 # The devices that find_devices() finds.
 CANNOT_LOG = 4
 STOPS_TO_BE_SAVED = 5
@@ -118,6 +120,7 @@ class MigrationOfDevice(MigrationScenario):
         self.guest.set_device("x-migration-multifd-transfer", "on")
         self.move("several channels", capabilities=("multifd", "return-path"),
                   options={"x-migration-multifd-transfer": "on"})
+        self.guest.set_device("x-migration-multifd-transfer", "auto")
 
     @step("from a device that must be stopped to be saved", times=0, thorough=1)
     def without_precopy(self):
@@ -125,11 +128,12 @@ class MigrationOfDevice(MigrationScenario):
         self.arrive()
         self.move("the device is saved only when it stands")
 
-    @step("from a device that logs nothing: all pages are dirty", times=0, thorough=1)
+    @step("from a device that logs nothing: all pages are dirty, in the end still", times=0,
+          thorough=1)
     def without_log(self):
         self.start(CANNOT_LOG, options={"enable-migration": "on"})
         self.arrive()
-        self.move("nothing logs what it writes")
+        self.move("nothing logs what it writes", parameters=AT_ONCE)
 
     @step("cancelled on its way, it stays, with all that it has", times=0, thorough=1)
     def cancel(self):
