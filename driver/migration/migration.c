@@ -123,7 +123,7 @@ static int vfio_mig_step(struct vfio_mig *mig, const struct vfio_mig_arc *arc,
 		mig->state = arc->to;
 		return 0;
 	}
-	/* The last deed has done nothing, unless it says so, or leaves half a state loaded. */
+	/* The last deed has done nothing, unless it says otherwise or left half a state loaded. */
 	i--;
 	lost = ret == -ETIMEDOUT || arc->deeds[i] == VFIO_MIG_LOAD_END;
 	while (--i >= 0 && !lost)
