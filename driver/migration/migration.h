@@ -12,7 +12,7 @@
  * enum vfio_mig_deed - an action in the transition from one state to another
  * @VFIO_MIG_NOTHING: ends a list of deeds
  *
- * The others are the ops of the same names, except for SAVE_REST: save everything that is left.
+ * The others are the ops of the same names, except for SAVE_REST, which saves all that is left.
  */
 enum vfio_mig_deed {
 	VFIO_MIG_NOTHING,
