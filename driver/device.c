@@ -279,7 +279,7 @@ static const struct pci_device_id vfio_pci_denylist[] = {
 	{}
 };
 
-/* What a variant of the function, if it is one, has in the place of what others have */
+/* Set up what the variant of the function, if it has one, does differently. */
 static int vfio_pci_vary(struct vfio_pci_device *vpd, const struct vfio_pci_variant *variant)
 {
 	unsigned int i;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What variants, which are modules of their own, have from vfio-pci.ko besides probe and remove: a
- * way to the registers of their function that its user cannot bar, and BARs that the user does not
- * see.
+ * What vfio-pci.ko provides to variants, which are modules of their own, besides probe and remove:
+ * access to the registers of their function that its user cannot block, and BARs that the user does
+ * not see.
  */
 #include <linux/export.h>
 #include <linux/io.h>
@@ -10,11 +10,11 @@
 #include "vfio_pci.h"
 
 /**
- * vfio_pci_variant_probe - a function of a variant is to be given to user space
+ * vfio_pci_variant_probe - make a function of a variant available to user space
  * @pdev: the function
- * @id: by VFIO_PCI_VARIANT_ID(); -ENODEV for others, as new_id makes
+ * @id: made by VFIO_PCI_VARIANT_ID()
  *
- * Return: 0; an error of vfio_pci_probe()
+ * Return: 0; -ENODEV for any other @id, such as one made by new_id; an error of vfio_pci_probe()
  */
 int vfio_pci_variant_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
@@ -25,10 +25,10 @@ int vfio_pci_variant_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 EXPORT_SYMBOL_NS_GPL(vfio_pci_variant_probe, "VFIO_PCI");
 
 /**
- * vfio_pci_variant_data - what a variant has of its own for each device
+ * vfio_pci_variant_data - get a variant's own data of a device
  * @vpd: the device
  *
- * Return: zeroed at probe
+ * Return: the data, which were zeroed at probe
  */
 void *vfio_pci_variant_data(struct vfio_pci_device *vpd)
 {
@@ -37,10 +37,10 @@ void *vfio_pci_variant_data(struct vfio_pci_device *vpd)
 EXPORT_SYMBOL_NS_GPL(vfio_pci_variant_data, "VFIO_PCI");
 
 /**
- * vfio_pci_variant_vdev - the front end's part of a device
+ * vfio_pci_variant_vdev - get the front end's part of a device
  * @vpd: the device
  *
- * Return: it, for vfio_device_err()
+ * Return: the front end's part, for vfio_device_err()
  */
 struct vfio_device *vfio_pci_variant_vdev(struct vfio_pci_device *vpd)
 {
@@ -77,7 +77,7 @@ static int vfio_pci_variant_access(struct vfio_pci_device *vpd, unsigned int bar
 	u8 command;
 
 	guard(vfio_pci)(vpd);
-	/* What was begun before a reset must not go on in a device that is as new. */
+	/* An operation that began before a reset must not continue after it. */
 	if (vpd->mig && READ_ONCE(vpd->mig->flags))
 		return -ECANCELED;
 	if (!vfio_pci_is_live(vpd) || vpd->recovery.frozen || vpd->power.suspended ||
@@ -94,18 +94,19 @@ static int vfio_pci_variant_access(struct vfio_pci_device *vpd, unsigned int bar
 }
 
 /**
- * vfio_pci_variant_read - read from a memory BAR, whatever the user has done to it
+ * vfio_pci_variant_read - read from a memory BAR, whatever the user has done to memory decode
  * @vpd: the device
- * @bar: one that there is
- * @off: offset, a multiple of 4, as the end of it must be inside the BAR when rounded up to that
+ * @bar: a BAR that exists
+ * @off: offset, a multiple of 4. The end, rounded up to a multiple of 4, must be inside the BAR.
  * @buf: gets the bytes as they are in the BAR, whose registers are little-endian
- * @len: bytes; reads are of 4 bytes each
+ * @len: number of bytes. Each access reads 4 bytes.
  *
- * Memory decode is on for the time of it. The user is not let in by that.
+ * Memory decode is on for the duration of the read. This gives the user no access.
  *
- * Context: process; no lock of vfio-pci.ko held but that of the state. Waits for resets.
- * Return: 0; -EIO, with a reason given, when the function cannot be reached; -ECANCELED as
- * vfio_mig_wait(); -ENOMEM
+ * Context: process; of the locks of vfio-pci.ko, only that of the state may be held. Waits for
+ * resets.
+ * Return: 0; -EIO, with the reason given to the user, if the function cannot be reached; -ECANCELED
+ * like vfio_mig_wait(); -ENOMEM
  */
 int vfio_pci_variant_read(struct vfio_pci_device *vpd, unsigned int bar, u64 off, void *buf,
 			  size_t len)
@@ -115,14 +116,14 @@ int vfio_pci_variant_read(struct vfio_pci_device *vpd, unsigned int bar, u64 off
 EXPORT_SYMBOL_NS_GPL(vfio_pci_variant_read, "VFIO_PCI");
 
 /**
- * vfio_pci_variant_write - write to a memory BAR, likewise
+ * vfio_pci_variant_write - write to a memory BAR, whatever the user has done to memory decode
  * @vpd: the device
- * @bar: one that there is
- * @off: as that of vfio_pci_variant_read()
+ * @bar: a BAR that exists
+ * @off: offset, as for vfio_pci_variant_read()
  * @buf: the bytes
- * @len: how many; what is written is rounded up to 4 with zeroes
+ * @len: number of bytes. They are padded with zeroes to a multiple of 4.
  *
- * Return: as vfio_pci_variant_read()
+ * Return: like vfio_pci_variant_read()
  */
 int vfio_pci_variant_write(struct vfio_pci_device *vpd, unsigned int bar, u64 off,
 			   const void *buf, size_t len)
@@ -143,7 +144,7 @@ static ssize_t vfio_pci_hidden_read(struct vfio_pci_device *vpd, unsigned int ba
 	return -EINVAL;
 }
 
-/* To its user, the BAR is not there. */
+/* To the user, the BAR does not exist. */
 const struct vfio_pci_region_ops vfio_pci_hidden_ops = {
 	.info = vfio_pci_hidden_info,
 	.read = vfio_pci_hidden_read,

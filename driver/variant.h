@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a variant is made of: a driver for functions of one kind, in a module of its own, which adds
- * to vfio-pci.ko what it knows of them. All that vfio-pci.ko gives to it is here; see
+ * What vfio-pci.ko provides to variants. A variant is a driver for functions of one kind, in a
+ * module of its own, which adds to vfio-pci.ko what is specific to these functions. See
  * Documentation/migration.rst.
  */
 #ifndef VFIO_PCI_VARIANT_H
@@ -30,19 +30,19 @@ struct vfio_pci_region_ops {
 	int (*mmap)(struct vfio_pci_device *vpd, unsigned int index, struct vm_area_struct *vma);
 };
 
-/* Ordinary BARs; and what takes the place of one that the user does not see */
+/* The ops of an ordinary BAR, and those of a BAR that the user does not see */
 extern const struct vfio_pci_region_ops vfio_pci_bar_ops;
 extern const struct vfio_pci_region_ops vfio_pci_hidden_ops;
 
-/* The device can log where it writes by DMA; along with VFIO_MIGRATION_*. */
+/* The device can log its DMA writes. Returned along with VFIO_MIGRATION_*. */
 #define VFIO_MIG_LOG	BIT_ULL(32)
 
 /**
  * struct vfio_mig_kind - a kind of record
- * @tag: what it has in its header
- * @max: bytes that it has at most, without its header
- * @once: there is one at most
- * @must: a stream without it is not complete
+ * @tag: the tag in the header of these records
+ * @max: maximum size in bytes, without the header
+ * @once: a stream has at most one record of this kind
+ * @must: a stream without such a record is not complete
  */
 struct vfio_mig_kind {
 	u32 tag;
@@ -51,7 +51,7 @@ struct vfio_mig_kind {
 	bool must;
 };
 
-/* A range to log. As user space has it, so that it need not be copied */
+/* A range to log. Has the layout of user space's struct, so that it need not be copied. */
 struct vfio_mig_range {
 	u64 iova;
 	u64 length;
@@ -59,44 +59,45 @@ struct vfio_mig_range {
 
 /**
  * struct vfio_mig_ops - how a device migrates
- * @features: VFIO_MIGRATION_STOP_COPY and what else it can do; 0 if it cannot migrate. Called once
- *	in each session.
- * @stop_initiator: no DMA and no interrupts from now on, none is under way
- * @stop_responder: nothing of it changes any more, whatever is written to it (optional, as
- *	@start_responder: then the initiator's do both)
- * @start_responder: the reverse
- * @start_initiator: the reverse; at the target it also goes on with what was loaded
- * @save_begin: the state will be saved, all of it: @room is how large records are to be
- * @save_more: fill @buf with what has changed since it was saved last; bytes, 0 if that is nothing
- *	now. Records' tags are by @tag. The device runs, or is stopped.
- * @save_final: the same of what can only be saved when it is stopped, after @save_more has had
- *	nothing; 0 when all has been given
- * @save_end: it will not be saved further
- * @pending: bytes that @save_more and @save_final would give now. @again: all is to be saved
- *	again, because the device has been set up anew (optional to set)
- * @size: bytes of the whole state, about
- * @kinds: the records there are, in the order in which they come
- * @nr_kinds: how many, 32 at most
- * @load_begin: a state will be loaded
- * @load: a whole record, of a kind and at a place that @kinds allows: check it, and load it
- * @load_end: that was all
- * @forget: the function was reset, or the session ends and it will be: there is no save, load or
- *	log any more. Not to touch the device (optional)
- * @log_start: log DMA writes in @ranges, sorted and apart from each other, by pages of
- *	@page_size, or of another size that is put there
- * @log_stop: log no more
- * @log_report: set the bits of those of @nr pages from @iova on, a multiple of the page size,
- *	that were written, and forget them
- * @log_ranges: ranges that @log_start takes at most
- * @log_pages: pages that @log_report takes at most, a multiple of 64
+ * @features: returns VFIO_MIGRATION_STOP_COPY and whatever else the device supports, or 0 if it
+ *	cannot migrate. Called once in each session.
+ * @stop_initiator: stop DMA and interrupts. On return, none is in progress.
+ * @stop_responder: stop all changes of the device's state, whatever is written to the device.
+ *	Optional, like @start_responder: without them, the ops of the initiator do both.
+ * @start_responder: undo @stop_responder
+ * @start_initiator: undo @stop_initiator. At the target, the device also continues what was loaded.
+ * @save_begin: begin to save the whole state. Set @room to the size that records should have.
+ * @save_more: fill @buf with what has changed since it was last saved, and set @tag to the tag of
+ *	the record. Returns the number of bytes, or 0 if nothing has changed. The device may be
+ *	running or stopped.
+ * @save_final: like @save_more, for what can be saved only while the device is stopped. Called
+ *	after @save_more has returned 0. Returns 0 when everything has been returned.
+ * @save_end: end the save
+ * @pending: returns how many bytes @save_more and @save_final would return now. May set
+ *	@again if everything is to be saved again, because the device has been set up anew.
+ * @size: returns the approximate size of the whole state in bytes
+ * @kinds: the kinds of records, in the order in which they come
+ * @nr_kinds: number of @kinds, at most 32
+ * @load_begin: begin to load a state
+ * @load: check and load one whole record. Its kind and its position are allowed by @kinds.
+ * @load_end: the state is complete: end the load
+ * @forget: the function was reset, or will be because the session ends: there is no save, load or
+ *	log any more. Must not access the device (optional).
+ * @log_start: log DMA writes in @ranges, which are sorted and do not touch, by pages of
+ *	@page_size. May set @page_size to another size, and use that.
+ * @log_stop: stop logging
+ * @log_report: consider @nr pages from @iova on, which is a multiple of the page size. Set the bits
+ *	of those that were written, and forget these writes.
+ * @log_ranges: maximum number of ranges for @log_start
+ * @log_pages: maximum number of pages for @log_report, a multiple of 64
  *
- * Each is called by one thread at a time, with the state's mutex held, in process context. None but
- * @features must be fast; but none may wait for ever: see vfio_mig_wait().
+ * The ops are called by one thread at a time, with the mutex of the state held, in process context.
+ * Only @features must be fast, but none may wait for ever: see vfio_mig_wait().
  *
- * Who returns an error has given its reason by vfio_mig_err(), and has changed nothing: the
- * state stays, or goes back to, what it was. -ETIMEDOUT is for what the device has not answered,
- * so that nobody knows: then a transition ends in ERROR, out of which the user gets by a reset.
- * If @load_end fails it ends there in any case.
+ * An op that returns an error has given the reason with vfio_mig_err(), and has changed nothing:
+ * the state remains, or becomes again, what it was. -ETIMEDOUT means that the device has not
+ * answered, so nobody knows what it has done. A transition then ends in ERROR, from which the user
+ * recovers by a reset. If @load_end fails, the transition ends in ERROR in any case.
  */
 struct vfio_mig_ops {
 	u64 (*features)(struct vfio_pci_device *vpd);
@@ -125,11 +126,11 @@ struct vfio_mig_ops {
 };
 
 /**
- * struct vfio_pci_variant - what is special about functions of one kind
- * @bars: what takes the place of a BAR, as vfio_pci_hidden_ops; NULL for those that are as usual.
- *	One that sees what its user does passes on to vfio_pci_bar_ops, and has no mmap.
- * @mig: how they migrate, NULL if they do not
- * @data_size: bytes of vfio_pci_variant_data()
+ * struct vfio_pci_variant - what is specific to functions of one kind
+ * @bars: ops that replace those of a BAR, such as vfio_pci_hidden_ops; NULL for ordinary BARs. Ops
+ *	that watch the user's accesses pass these on to vfio_pci_bar_ops, and have no mmap.
+ * @mig: how the functions migrate, NULL if they cannot
+ * @data_size: size of vfio_pci_variant_data() in bytes
  */
 struct vfio_pci_variant {
 	const struct vfio_pci_region_ops *bars[PCI_STD_NUM_BARS];
@@ -137,7 +138,10 @@ struct vfio_pci_variant {
 	size_t data_size;
 };
 
-/* For a variant's struct pci_driver: an entry of its id_table; and all but name and id_table */
+/*
+ * For the struct pci_driver of a variant: an entry of its id_table, and all members other than name
+ * and id_table.
+ */
 #define VFIO_PCI_VARIANT_ID(_vendor, _device, _variant)		\
 	PCI_DRIVER_OVERRIDE_DEVICE_VFIO(_vendor, _device),	\
 	.driver_data = (kernel_ulong_t)&(_variant)
@@ -161,11 +165,11 @@ int vfio_pci_variant_read(struct vfio_pci_device *vpd, unsigned int bar, u64 off
 int vfio_pci_variant_write(struct vfio_pci_device *vpd, unsigned int bar, u64 off,
 			   const void *buf, size_t len);
 
-/* Give the reason of a failure to the device's user, as by vfio_device_err(). */
+/* Tell the device's user the reason of a failure, like vfio_device_err(). */
 #define vfio_mig_err(_vpd, _error, _fmt, ...) \
 	vfio_device_err(vfio_pci_variant_vdev(_vpd), _error, _fmt, ##__VA_ARGS__)
 
-/* For a wait: see vfio_mig_wait() */
+/* The state of a wait, see vfio_mig_wait(). */
 struct vfio_mig_timer {
 	unsigned long end;
 	unsigned int us;

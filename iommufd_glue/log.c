@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The log of a device's own DMA: what of it is in user memory. The device model fills bitmaps of
- * the kernel's, a slice at a time, and they are added to the user's outside the gate.
+ * The log of a device's own DMA: the part that accesses user memory. The device model fills bitmaps
+ * in kernel memory, one slice at a time. Outside the gate, these are added to the user's bitmap.
  */
 #include <linux/bitmap.h>
 #include <linux/cleanup.h>
@@ -13,14 +13,14 @@
 
 #include "vfio_file.h"
 
-/* Of one slice, in pages: a GiB, where they are of 4 KiB */
+/* Size of a slice, in pages: 1 GiB if they are of 4 KiB */
 #define VFIO_LOG_BITS	SZ_256K
 
 /**
  * vfio_log_start_fetch - get the ranges of VFIO_DEVICE_FEATURE_DMA_LOGGING_START
- * @cmd: struct vfio_device_feature_dma_logging_control in its data, which the ranges will follow
+ * @cmd: its data have a struct vfio_device_feature_dma_logging_control; the ranges are put after it
  *
- * Return: 0; -EINVAL for none, or more than 1022; -EFAULT; -ENOMEM
+ * Return: 0; -EINVAL if there are no ranges, or more than 1022; -EFAULT; -ENOMEM
  */
 int vfio_log_start_fetch(struct vfio_cmd *cmd)
 {
@@ -41,7 +41,7 @@ int vfio_log_start_fetch(struct vfio_cmd *cmd)
 	return copy_from_user(control + 1, u64_to_user_ptr(control->ranges), size) ? -EFAULT : 0;
 }
 
-/* Set bits of the user's, and clear none. */
+/* Set bits in the user's bitmap, and clear none. */
 static int vfio_log_add(u64 __user *to, const unsigned long *bitmap, u64 bits)
 {
 	const u64 *from = (const u64 *)bitmap;
@@ -56,12 +56,13 @@ static int vfio_log_add(u64 __user *to, const unsigned long *bitmap, u64 bits)
 
 /**
  * vfio_log_report - answer a GET of VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT
- * @cmd: struct vfio_device_feature_dma_logging_report in its data
- * @row: of the feature
+ * @cmd: its data have a struct vfio_device_feature_dma_logging_report
+ * @row: the feature's row in the table
  *
  * Context: not inside the gate
- * Return: VFIO_FETCH_DONE; -EINVAL for what are no pages, or without a log; -EOVERFLOW for a range
- * that has no end; -EFAULT; -EINTR when the task is being killed; -ENOMEM
+ * Return: VFIO_FETCH_DONE; -EINVAL if the page size or the length is not valid, or there is no log;
+ * -EOVERFLOW if the range extends past the last address; -EFAULT; -EINTR if the task is being
+ * killed; -ENOMEM
  */
 int vfio_log_report(struct vfio_cmd *cmd, const struct vfio_feature *row)
 {

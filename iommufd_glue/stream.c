@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Data files: the state of a device as a stream of records. A device model fills buffers, or is
- * given them full, by a worker of its own; read and write move between these and the user.
+ * Data files: the state of a device as a stream of records. The device model fills empty buffers,
+ * or consumes full ones, in a worker of its own; read and write move data between the buffers and
+ * the user.
  *
- * User memory is touched neither inside the gate nor under a lock. Who does that has the stream's
- * turn, of which there is one: it keeps its position for as long as a page fault takes, which may
- * be for ever. Nobody but other threads of the user's waits for the turn, and they can be
- * interrupted. What is copied stays until the file is closed, whatever becomes of the device.
+ * User memory is accessed neither inside the gate nor under a lock. A thread that accesses it holds
+ * the turn, of which each stream has one. This protects the stream's position for as long as a page
+ * fault takes, possibly for ever. Only other threads of the user wait for the turn, and they can be
+ * interrupted. The buffers exist until the file is closed, whatever happens to the device.
  */
 #include <linux/anon_inodes.h>
 #include <linux/export.h>
@@ -20,32 +21,32 @@
 
 #include "vfio_file.h"
 
-/* The device fills some while the user empties one. */
+/* The device fills some of them while the user empties another. */
 #define VFIO_STREAM_BUFS	4
 
 /**
  * struct vfio_stream - a data file
- * @ref: the file, and the device model as long as the state lasts
+ * @ref: held by the file and, until the state is left, by the device model
  * @vdev: the device; a reference is held
- * @session: of the device, which it belongs to
- * @save: it is read
- * @wait: woken when there is something to do for a user
- * @lock: protects all below but what is the holder's of @turn
- * @turn: a thread of the user's reads or writes
- * @asked: a reader waits for an answer to whether there is more
- * @status: when nothing is queued
- * @error: when FAILED
+ * @session: the session of the device that the file belongs to
+ * @save: the file is for reading
+ * @wait: woken when a user can continue
+ * @lock: protects all members below, except those of the holder of @turn
+ * @turn: a thread of the user reads or writes
+ * @asked: a reader waits to be told whether there is more
+ * @status: what to do when nothing is queued
+ * @error: the error, if @status is FAILED
  * @empty: buffers for the device to fill
- * @full: to be read
- * @pos: in the first of @full, where the next read begins; the turn's
- * @pushed: bytes that were in @full ever
- * @taken: bytes of that which were read
- * @loading: a whole record waits to be loaded, so that the turn's part must not change
- * @in: the record that is being written; the turn's, as all below
+ * @full: buffers to be read
+ * @pos: where in the first buffer of @full the next read begins; belongs to the turn
+ * @pushed: bytes that were ever added to @full
+ * @taken: bytes of @pushed that were read
+ * @loading: a whole record waits to be loaded, so the members of the turn must not change
+ * @in: the record that is being written; belongs to the turn, like all members below
  * @got: bytes in @in
- * @want: bytes it has to have for the next step
- * @held: the record is whole, but its last byte not acknowledged: the device has to accept it first
- * @order: the device model's, to judge the order of records
+ * @want: bytes that @in needs for the next step
+ * @held: the record is whole, but its last byte is held back: the device must accept it first
+ * @order: the device model's state for judging the order of records
  */
 struct vfio_stream {
 	struct kref ref;
@@ -97,7 +98,7 @@ static void vfio_stream_free(struct kref *ref)
 	kfree(stream);
 }
 
-/* The gate, for a file that belongs to a session but is not the device's */
+/* Enter the gate with a file that belongs to a session, but is not a file of the device. */
 static int vfio_stream_enter(struct vfio_stream *stream, struct srcu_ctr __percpu **gate)
 {
 	struct vfio_device *vdev = stream->vdev;
@@ -114,7 +115,7 @@ static void vfio_stream_leave(struct vfio_stream *stream, struct srcu_ctr __perc
 	srcu_read_unlock_fast(&stream->vdev->gate, gate);
 }
 
-/* Have the device model look at it. It waits for nothing. */
+/* Tell the device model to look at the stream. Does not wait. */
 static int vfio_stream_kick(struct vfio_stream *stream)
 {
 	struct srcu_ctr __percpu *gate;
@@ -148,7 +149,7 @@ static bool vfio_stream_is_over(struct vfio_stream *stream)
 	return READ_ONCE(stream->status) == VFIO_STREAM_OVER;
 }
 
-/* The turn, in a session that goes on */
+/* Take the turn, provided that the session still exists. */
 static int vfio_stream_begin(struct vfio_stream *stream, bool nowait)
 {
 	struct srcu_ctr __percpu *gate;
@@ -178,8 +179,8 @@ static bool vfio_stream_nowait(const struct kiocb *iocb)
 }
 
 /*
- * What there is to be read: 1, with a buffer; 0 at the end; -EAGAIN while that is not known. If the
- * device had nothing when it was looked at last, it is looked at again for who asks.
+ * Is there something to read? 1, and a buffer: yes; 0: no, this is the end; -EAGAIN: not known yet.
+ * If the device had nothing when it was last checked, it is checked again for a caller with @ask.
  */
 static int vfio_stream_look(struct vfio_stream *stream, bool ask, struct vfio_buf **buf)
 {
@@ -211,7 +212,7 @@ static bool vfio_stream_is_readable(struct vfio_stream *stream)
 	       (stream->status == VFIO_STREAM_QUIET && stream->asked);
 }
 
-/* The same, but waits */
+/* Like vfio_stream_look(), but waits. */
 static int vfio_stream_next(struct vfio_stream *stream, bool nowait, bool more,
 			    struct vfio_buf **buf)
 {
@@ -274,7 +275,7 @@ static ssize_t vfio_stream_read(struct kiocb *iocb, struct iov_iter *to)
 	return done ?: ret;
 }
 
-/* May the next byte be taken? -EAGAIN while the device has the last record. */
+/* May the next byte be accepted? -EAGAIN while the device is loading the last record. */
 static int vfio_stream_accepts(struct vfio_stream *stream)
 {
 	struct srcu_ctr __percpu *gate;
@@ -318,7 +319,7 @@ static int vfio_stream_check(struct vfio_stream *stream, u32 tag, u32 flags, u64
 	return ret;
 }
 
-/* A record's header is there: make room for the rest, if it is one that the device wants. */
+/* The header of a record is complete: if the device accepts it, make room for the rest. */
 static int vfio_stream_header(struct vfio_stream *stream)
 {
 	struct vfio_record *record = (void *)stream->in->bytes;
@@ -341,7 +342,7 @@ static int vfio_stream_header(struct vfio_stream *stream)
 	return 0;
 }
 
-/* What was wanted is there: the header, or the whole record, whose last byte is then held back. */
+/* @want is reached: by the header, or by the whole record, whose last byte is then held back. */
 static int vfio_stream_got(struct vfio_stream *stream)
 {
 	int ret;
@@ -357,7 +358,7 @@ static int vfio_stream_got(struct vfio_stream *stream)
 	return vfio_stream_kick(stream);
 }
 
-/* The record was accepted: its last byte counts as written, and another record begins. */
+/* The device has accepted the record: its last byte counts as written, and a new record begins. */
 static void vfio_stream_acknowledge(struct vfio_stream *stream)
 {
 	stream->held = false;
@@ -385,7 +386,7 @@ static ssize_t vfio_stream_write(struct kiocb *iocb, struct iov_iter *from)
 			continue;
 		}
 		if (ret) {
-			/* What has begun well does not hide that the stream is refused. */
+			/* A write that began well must not hide that the stream was refused. */
 			if (ret != -EAGAIN)
 				done = 0;
 			break;
@@ -544,12 +545,12 @@ static int vfio_stream_open(struct vfio_stream *stream, struct vfio_cmd *cmd)
 
 /**
  * vfio_stream_new - make a data file
- * @cmd: the call that answers with it; its new_fd will be a file descriptor when it has succeeded
- * @save: it is for reading
- * @room: bytes that a record which is read can have; for writing, that most do have
+ * @cmd: the call that returns the file; its new_fd becomes a file descriptor if the call succeeds
+ * @save: the file is for reading
+ * @room: for reading, the maximum size of a record in bytes; for writing, enough for most records
  *
  * Context: inside the gate
- * Return: the stream, until vfio_stream_end(); or an ERR_PTR: -ENOMEM, -EMFILE
+ * Return: the stream, valid until vfio_stream_end(); or an ERR_PTR: -ENOMEM, -EMFILE
  */
 struct vfio_stream *vfio_stream_new(struct vfio_cmd *cmd, bool save, size_t room)
 {
@@ -575,7 +576,7 @@ struct vfio_stream *vfio_stream_new(struct vfio_cmd *cmd, bool save, size_t room
 		kref_put(&stream->ref, vfio_stream_free);
 		return ERR_PTR(ret);
 	}
-	/* The file has one, too. */
+	/* The file holds a reference, too. */
 	kref_get(&stream->ref);
 	WRITE_ONCE(vdev->streamed, true);
 	return stream;
@@ -583,8 +584,8 @@ struct vfio_stream *vfio_stream_new(struct vfio_cmd *cmd, bool save, size_t room
 EXPORT_SYMBOL_GPL(vfio_stream_new);
 
 /**
- * vfio_stream_end - the state that a data file belongs to is left: it is dead from now on
- * @stream: not to be used any more
+ * vfio_stream_end - the state that a data file belongs to is left: the file is dead from now on
+ * @stream: must not be used any more
  */
 void vfio_stream_end(struct vfio_stream *stream)
 {
@@ -594,11 +595,11 @@ void vfio_stream_end(struct vfio_stream *stream)
 EXPORT_SYMBOL_GPL(vfio_stream_end);
 
 /**
- * vfio_stream_empty - a buffer that can be filled
+ * vfio_stream_empty - get a buffer that can be filled
  * @stream: for reading
  *
- * Return: always the same one until vfio_stream_push(); NULL if the user has to read first, upon
- * which ops->stream_kick() is called
+ * Return: a buffer, always the same one until vfio_stream_push(); NULL if the user has to read
+ * first, after which ops->stream_kick() is called
  */
 struct vfio_buf *vfio_stream_empty(struct vfio_stream *stream)
 {
@@ -608,11 +609,11 @@ struct vfio_buf *vfio_stream_empty(struct vfio_stream *stream)
 EXPORT_SYMBOL_GPL(vfio_stream_empty);
 
 /**
- * vfio_stream_push - have a record read
+ * vfio_stream_push - queue a record to be read
  * @stream: for reading
  * @buf: from vfio_stream_empty()
- * @tag: of the record
- * @len: bytes behind vfio_buf_data()
+ * @tag: tag of the record
+ * @len: bytes at vfio_buf_data()
  */
 void vfio_stream_push(struct vfio_stream *stream, struct vfio_buf *buf, u32 tag, size_t len)
 {
@@ -632,10 +633,10 @@ void vfio_stream_push(struct vfio_stream *stream, struct vfio_buf *buf, u32 tag,
 EXPORT_SYMBOL_GPL(vfio_stream_push);
 
 /**
- * vfio_stream_say - what the user is to be told, once they have read what there is
- * @stream: for reading, or any if @status is OVER
- * @status: it
- * @error: when FAILED
+ * vfio_stream_say - set what the user is told once they have read everything that is queued
+ * @stream: for reading, or any stream if @status is OVER
+ * @status: the new status
+ * @error: the error, if @status is FAILED
  */
 void vfio_stream_say(struct vfio_stream *stream, enum vfio_stream_status status, int error)
 {
@@ -644,7 +645,7 @@ void vfio_stream_say(struct vfio_stream *stream, enum vfio_stream_status status,
 	scoped_guard(spinlock, &stream->lock) {
 		stream->status = status;
 		stream->error = error;
-		/* Who polls would only find that there is nothing, and ask again. */
+		/* A thread that polls would only find that there is nothing, and ask again. */
 		wake = status != VFIO_STREAM_QUIET || stream->asked;
 	}
 	if (wake)
@@ -653,10 +654,10 @@ void vfio_stream_say(struct vfio_stream *stream, enum vfio_stream_status status,
 EXPORT_SYMBOL_GPL(vfio_stream_say);
 
 /**
- * vfio_stream_watched - does somebody wait for more?
+ * vfio_stream_watched - does somebody wait for more data?
  * @stream: for reading
  *
- * Return: if so, the device is worth another look in a while
+ * Return: true if so; the device should then be checked again after a while
  */
 bool vfio_stream_watched(struct vfio_stream *stream)
 {
@@ -665,10 +666,10 @@ bool vfio_stream_watched(struct vfio_stream *stream)
 EXPORT_SYMBOL_GPL(vfio_stream_watched);
 
 /**
- * vfio_stream_count - how much of a stream has been read
+ * vfio_stream_count - tell how much of a stream has been read
  * @stream: for reading
  * @done: bytes that were read
- * @left: bytes that can be read
+ * @left: bytes that can be read now
  */
 void vfio_stream_count(struct vfio_stream *stream, u64 *done, u64 *left)
 {
@@ -679,12 +680,13 @@ void vfio_stream_count(struct vfio_stream *stream, u64 *done, u64 *left)
 EXPORT_SYMBOL_GPL(vfio_stream_count);
 
 /**
- * vfio_stream_record - the record that waits to be loaded
+ * vfio_stream_record - get the record that waits to be loaded
  * @stream: for writing
- * @tag: of the record
- * @len: bytes of it
+ * @tag: tag of the record
+ * @len: size of its data in bytes
  *
- * Return: what follows its header, until vfio_stream_loaded(); NULL if there is none
+ * Return: the data that follow its header, valid until vfio_stream_loaded(); NULL if no record
+ * waits
  */
 const void *vfio_stream_record(struct vfio_stream *stream, u32 *tag, size_t *len)
 {
@@ -701,9 +703,9 @@ const void *vfio_stream_record(struct vfio_stream *stream, u32 *tag, size_t *len
 EXPORT_SYMBOL_GPL(vfio_stream_record);
 
 /**
- * vfio_stream_loaded - the record that has waited is loaded, or refused
+ * vfio_stream_loaded - the record that was waiting has been loaded or refused
  * @stream: for writing
- * @error: 0; the error that all writes return from now on
+ * @error: 0 if it was loaded, else the error that all writes return from now on
  */
 void vfio_stream_loaded(struct vfio_stream *stream, int error)
 {
@@ -716,11 +718,11 @@ void vfio_stream_loaded(struct vfio_stream *stream, int error)
 EXPORT_SYMBOL_GPL(vfio_stream_loaded);
 
 /**
- * vfio_stream_finish - a data file has been written, and is dead from now on
- * @stream: for writing; not to be used any more
- * @order: what ops->stream_check() has made of it
+ * vfio_stream_finish - end a data file that was written: it is dead from now on
+ * @stream: for writing; must not be used any more
+ * @order: set to the last value from ops->stream_check()
  *
- * Return: 0; the error of a record that was refused; -ENODATA when one is not whole
+ * Return: 0; the error of a record that was refused; -ENODATA if a record is not whole
  */
 int vfio_stream_finish(struct vfio_stream *stream, u32 *order)
 {

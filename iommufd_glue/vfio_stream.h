@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Data files, by which the state of a device is read and written, as a device model knows them: a
- * queue of records. The front end has all that is user space's, and the framing.
+ * Data files, through which the state of a device is read and written, as a device model sees them:
+ * as a queue of records. The front end takes care of user space, and of the framing.
  */
 #ifndef VFIO_STREAM_H
 #define VFIO_STREAM_H
@@ -13,10 +13,10 @@ struct vfio_cmd;
 struct vfio_stream;
 
 /**
- * struct vfio_record - what each record of a stream begins with
- * @size: bytes that follow
+ * struct vfio_record - the header of each record of a stream
+ * @size: bytes that follow the header
  * @flags: VFIO_RECORD_OPTIONAL or 0
- * @tag: what it is, to the device
+ * @tag: the kind of record, defined by the device
  */
 struct vfio_record {
 	__le64 size;
@@ -24,15 +24,15 @@ struct vfio_record {
 	__le32 tag;
 };
 
-/* Who does not know the tag may leave the record out. */
+/* A reader that does not know the tag may skip the record. */
 #define VFIO_RECORD_OPTIONAL	BIT(0)
 
 /**
- * struct vfio_buf - room for a record
- * @node: among those that are empty, or full; the front end's
- * @len: bytes of @bytes that are to be read; the front end's
+ * struct vfio_buf - a buffer for one record
+ * @node: entry in the list of empty or of full buffers; for the front end
+ * @len: bytes of @bytes to be read; for the front end
  * @room: bytes that can follow the header
- * @bytes: a struct vfio_record, which the front end writes, and what follows it
+ * @bytes: a struct vfio_record, which the front end writes, and the data that follow it
  */
 struct vfio_buf {
 	struct list_head node;
@@ -47,12 +47,12 @@ static inline void *vfio_buf_data(struct vfio_buf *buf)
 }
 
 /**
- * enum vfio_stream_status - what a data file says when nothing is in its queue
- * @VFIO_STREAM_BUSY: wait
- * @VFIO_STREAM_QUIET: ENOMSG, after ops->stream_kick() was called and has found nothing again
- * @VFIO_STREAM_END: the end of the file
- * @VFIO_STREAM_FAILED: the error, for good
- * @VFIO_STREAM_OVER: ENODEV: the state that it belongs to has been left
+ * enum vfio_stream_status - what a data file does when its queue is empty
+ * @VFIO_STREAM_BUSY: callers wait
+ * @VFIO_STREAM_QUIET: returns ENOMSG, once ops->stream_kick() was called and still found nothing
+ * @VFIO_STREAM_END: returns end of file
+ * @VFIO_STREAM_FAILED: returns the error, permanently
+ * @VFIO_STREAM_OVER: returns ENODEV: the state that the file belongs to has been left
  */
 enum vfio_stream_status {
 	VFIO_STREAM_BUSY,
@@ -65,14 +65,14 @@ enum vfio_stream_status {
 struct vfio_stream *vfio_stream_new(struct vfio_cmd *cmd, bool save, size_t room);
 void vfio_stream_end(struct vfio_stream *stream);
 
-/* Those of a device that saves */
+/* For a device that saves its state */
 struct vfio_buf *vfio_stream_empty(struct vfio_stream *stream);
 void vfio_stream_push(struct vfio_stream *stream, struct vfio_buf *buf, u32 tag, size_t len);
 void vfio_stream_say(struct vfio_stream *stream, enum vfio_stream_status status, int error);
 bool vfio_stream_watched(struct vfio_stream *stream);
 void vfio_stream_count(struct vfio_stream *stream, u64 *done, u64 *left);
 
-/* Those of a device that loads */
+/* For a device that loads a state */
 const void *vfio_stream_record(struct vfio_stream *stream, u32 *tag, size_t *len);
 void vfio_stream_loaded(struct vfio_stream *stream, int error);
 int vfio_stream_finish(struct vfio_stream *stream, u32 *order);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Migration without a device: all ways between states, in every kind of device; what is done on
- * them, and taken back when it fails; the order of records; ranges and reports of a log.
+ * Migration without a device: all paths between states, for every kind of device; what is done on
+ * these paths, and undone after a failure; the order of records; ranges and reports of a log.
  */
 #include <kunit/test.h>
 
@@ -26,7 +26,7 @@ void vfio_mig_lock(struct vfio_mig *mig)
 
 static const u64 kinds_of_devices[] = { 0, P2P, PRE_COPY, P2P | PRE_COPY };
 
-/* The first step, of a device that has all states; 0 where there is no way. By the uAPI's rules */
+/* The first step for a device that has all states, by the rules of the uAPI; 0: there is no path */
 static const u8 first_step[NR][NR] = {
 	/* ERROR, STOP, RUN, COPY, RESUME, RUN_P, PRE, PRE_P */
 	[STOP] =   { 0, 0,     RUN_P, COPY,  RESUME, RUN_P, RUN_P, RUN_P },
@@ -38,7 +38,7 @@ static const u8 first_step[NR][NR] = {
 	[PRE_P] =  { 0, RUN_P, RUN_P, COPY,  RUN_P, RUN_P, PRE,   0 },
 };
 
-/* Those that the device does not have are passed over. */
+/* Paths skip the states that the device does not have. */
 static u8 expected_step(u64 features, u32 from, u32 to)
 {
 	u8 step = from;
@@ -94,7 +94,7 @@ static void states(struct kunit *test)
 	}
 }
 
-/* A device that does what it is told, and knows what does not make sense */
+/* A device that obeys each command, and recognizes those that make no sense */
 struct model {
 	bool initiator_off, responder_off, saving, rest, loading;
 };
@@ -151,7 +151,7 @@ static bool model_do(struct model *m, enum vfio_mig_deed deed)
 	}
 }
 
-/* Each step is possible where it is made, and leads where it says. */
+/* Each step is possible in the state that it starts from, and leads to the one that it names. */
 static void deeds(struct kunit *test)
 {
 	unsigned int i, j, k;
@@ -174,7 +174,7 @@ static void deeds(struct kunit *test)
 				KUNIT_EXPECT_TRUE_MSG(test, model_is(&m, arcs[i].to), "step %u", i);
 				continue;
 			}
-			/* The next one fails, so these go back. SAVE_REST cannot fail. */
+			/* The next deed fails, so these are undone. SAVE_REST cannot fail. */
 			if (arcs[i].deeds[j] == VFIO_MIG_NOTHING ||
 			    arcs[i].deeds[j] == VFIO_MIG_SAVE_REST)
 				continue;
@@ -214,7 +214,7 @@ static void records(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ORDER(11, 0, 0), -EINVAL);
 	KUNIT_EXPECT_STREQ(test, why, "is unknown, and not optional");
 	KUNIT_EXPECT_EQ(test, seen, 0);
-	/* What is optional can come anywhere, but not be as long as it likes. */
+	/* An optional record can come anywhere, but its size is limited. */
 	KUNIT_EXPECT_EQ(test, ORDER(11, 1, SZ_1M), 0);
 	KUNIT_EXPECT_EQ(test, ORDER(11, 1, SZ_1M + 1), -EINVAL);
 	KUNIT_EXPECT_EQ(test, ORDER(11, 1, U64_MAX), -EINVAL);
@@ -247,13 +247,13 @@ static void log_ranges(struct kunit *test)
 		struct vfio_mig_range in[5], out[5];
 	} parts[] = {
 		{ 1, 1, 1, { { 5 * K, K } }, { { 5 * K, K } } },
-		/* Sorted, and kept apart if they may be */
+		/* Ranges are sorted, and stay separate if there may be that many. */
 		{ 2, 2, 2, { { 5 * K, K }, { 0, K } }, { { 0, K }, { 5 * K, K } } },
-		/* Neighbours, overlapping ones, and one inside of another are one. */
+		/* Ranges that touch, overlap or contain each other become one. */
 		{ 2, 2, 1, { { K, K }, { 0, K } }, { { 0, 2 * K } } },
 		{ 2, 9, 1, { { K, 3 * K }, { 0, 2 * K } }, { { 0, 4 * K } } },
 		{ 3, 9, 1, { { K, K }, { 0, 9 * K }, { 3 * K, K } }, { { 0, 9 * K } } },
-		/* The least gap goes first. */
+		/* The smallest gap is closed first. */
 		{ 4, 3, 3, { { 0, K }, { 9 * K, K }, { 11 * K, K }, { 20 * K, K } },
 			   { { 0, K }, { 9 * K, 3 * K }, { 20 * K, K } } },
 		{ 4, 1, 1, { { 0, K }, { 9 * K, K }, { 11 * K, K }, { 20 * K, K } },
@@ -273,7 +273,7 @@ static void log_ranges(struct kunit *test)
 	}
 }
 
-/* Of the device's pages, of 4 or 16 KiB, some are written; reported by 4, 8 and 64 KiB. */
+/* Some of the device's pages, of 4 or 16 KiB, are written. Reports have 4, 8 and 64 KiB pages. */
 static void log_bits(struct kunit *test)
 {
 	static const struct {

@@ -26,14 +26,14 @@ static int vfio_mig_range_cmp(const void *a, const void *b)
 }
 
 /**
- * vfio_mig_merge - sort ranges, and make them so few that a device can take them
- * @ranges: not 0, and none with an end above U64_MAX; they may overlap
- * @nr: how many
- * @max: how many there may be
+ * vfio_mig_merge - sort ranges, and merge them until a device can take them
+ * @ranges: at least one; none ends above U64_MAX, but they may overlap
+ * @nr: number of @ranges
+ * @max: maximum number of ranges that the device can take
  *
- * Those with the least between them become one.
+ * Merges the ranges that have the smallest gaps between them.
  *
- * Return: how many there are now, apart from each other
+ * Return: the new number of ranges, none of which touches another
  */
 unsigned int vfio_mig_merge(struct vfio_mig_range *ranges, unsigned int nr, unsigned int max)
 {
@@ -64,7 +64,7 @@ unsigned int vfio_mig_merge(struct vfio_mig_range *ranges, unsigned int nr, unsi
 }
 
 /**
- * vfio_mig_has_log - can the device log where it writes?
+ * vfio_mig_has_log - can the device log its DMA writes?
  * @vdev: the device, open
  */
 bool vfio_mig_has_log(struct vfio_device *vdev)
@@ -96,10 +96,10 @@ static int vfio_mig_check_ranges(struct vfio_cmd *cmd, const struct vfio_mig_ran
 
 /**
  * vfio_mig_log_start - answer a SET of VFIO_DEVICE_FEATURE_DMA_LOGGING_START
- * @cmd: struct vfio_device_feature_dma_logging_control, and its ranges, at least one
+ * @cmd: struct vfio_device_feature_dma_logging_control, followed by its ranges, at least one
  *
- * Return: 0; -EINVAL when there is a log, or a range is not pages; -EOVERFLOW for a range that has
- * no end; an error of the device
+ * Return: 0; -EINVAL if there is a log already, or a range does not consist of pages; -EOVERFLOW if
+ * the end of a range does not fit into 64 bits; an error of the device
  */
 int vfio_mig_log_start(struct vfio_cmd *cmd)
 {
@@ -131,7 +131,7 @@ int vfio_mig_log_start(struct vfio_cmd *cmd)
  * vfio_mig_log_stop - answer a SET of VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP
  * @cmd: without data
  *
- * Return: 0; -EINVAL when there is no log; an error of the device
+ * Return: 0; -EINVAL if there is no log; an error of the device
  */
 int vfio_mig_log_stop(struct vfio_cmd *cmd)
 {
@@ -147,7 +147,7 @@ int vfio_mig_log_stop(struct vfio_cmd *cmd)
 	return ret;
 }
 
-/* Which of the user's pages have those of @nr of the device's, from @iova on, that were written? */
+/* Mark the user's pages that overlap a written page, among the device's @nr pages from @iova on. */
 static void vfio_mig_log_add(const struct vfio_log_slice *slice, const unsigned long *bitmap,
 			     u64 iova, u32 nr, u64 page_size)
 {
@@ -166,8 +166,8 @@ static void vfio_mig_log_add(const struct vfio_log_slice *slice, const unsigned 
  * vfio_mig_log_report - answer a part of a GET of VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT
  * @cmd: struct vfio_log_slice
  *
- * Return: 0; -EINVAL when there is no log, or it has larger pages than the range; -ENOMEM; an error
- * of the device
+ * Return: 0; -EINVAL if there is no log, or the slice does not consist of pages of the log;
+ * -ENOMEM; an error of the device
  */
 int vfio_mig_log_report(struct vfio_cmd *cmd)
 {
@@ -184,7 +184,7 @@ int vfio_mig_log_report(struct vfio_cmd *cmd)
 	guard(vfio_mig)(mig);
 	if (!mig->page_size)
 		return vfio_err(cmd->file, -EINVAL, "the device does not log its DMA");
-	/* The device forgets whole pages, of which a part would be reported to nobody. */
+	/* The device forgets whole pages, and a part of a page would be reported to nobody. */
 	if (!IS_ALIGNED(slice->iova | slice->length, mig->page_size))
 		return vfio_err(cmd->file, -EINVAL, "the log is by pages of %llu bytes",
 				mig->page_size);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The state of a device that can migrate, and what changes it: its user, step by step; and resets,
- * after each of which it is RUNNING. A reset comes with locks that are inside of ours, so it leaves
- * a note that whoever takes the lock next acts upon.
+ * The state of a device that can migrate. Its user changes it step by step, and each reset changes
+ * it to RUNNING. A reset holds locks that are inside the lock of the state. So it leaves a note,
+ * and whoever takes that lock next acts upon the note.
  */
 #include <linux/delay.h>
 #include <linux/export.h>
@@ -23,7 +23,7 @@ static const char * const names[VFIO_DEVICE_STATE_NR] = {
 	[VFIO_DEVICE_STATE_PRE_COPY_P2P] = "PRE_COPY_P2P",
 };
 
-/* The function is as after power-on, or about to be: nothing that was begun goes on. */
+/* The function is as after power-on, or about to be: end everything that was begun. */
 static void vfio_mig_forget(struct vfio_mig *mig)
 {
 	vfio_mig_stream_end(mig);
@@ -34,8 +34,8 @@ static void vfio_mig_forget(struct vfio_mig *mig)
 }
 
 /**
- * vfio_mig_lock - take the lock of the state, which is then true
- * @mig: of an open device
+ * vfio_mig_lock - take the lock of the state, and bring the state up to date
+ * @mig: the migration of an open device
  */
 void vfio_mig_lock(struct vfio_mig *mig)
 {
@@ -45,7 +45,7 @@ void vfio_mig_lock(struct vfio_mig *mig)
 }
 
 /**
- * vfio_mig_was_reset - the function of an open device was reset, or its state is lost otherwise
+ * vfio_mig_was_reset - note that an open device was reset, or has lost its state otherwise
  * @vpd: the device
  *
  * Context: hw_lock held
@@ -59,12 +59,12 @@ void vfio_mig_was_reset(struct vfio_pci_device *vpd)
 	if (!mig || !vfio_pci_is_live(vpd))
 		return;
 	set_bit(VFIO_MIG_WAS_RESET, &mig->flags);
-	/* Its data file is dead, also if nobody takes the lock for something else. */
+	/* Its data file must die even if nobody else takes the lock. */
 	mod_delayed_work(vfio_pci_wq, &mig->work, 0);
 }
 
 /**
- * vfio_mig_catch_up - act upon a reset that the user has asked for, before they are told of it
+ * vfio_mig_catch_up - act upon a reset that the user has requested, before the request returns
  * @vpd: the device
  *
  * Context: takes the lock of the state
@@ -110,7 +110,7 @@ static int vfio_mig_do(struct vfio_mig *mig, enum vfio_mig_deed deed, struct vfi
 	}
 }
 
-/* One step. If it fails, what has been done of it is taken back; if that fails, it is ERROR. */
+/* Make one step. If it fails, undo what it has done; if that fails, the state is ERROR. */
 static int vfio_mig_step(struct vfio_mig *mig, const struct vfio_mig_arc *arc,
 			 struct vfio_cmd *cmd)
 {
@@ -123,7 +123,7 @@ static int vfio_mig_step(struct vfio_mig *mig, const struct vfio_mig_arc *arc,
 		mig->state = arc->to;
 		return 0;
 	}
-	/* The last deed has done nothing, unless it says so, or leaves half a state loaded. */
+	/* The last deed has done nothing, unless it says otherwise or left half a state loaded. */
 	i--;
 	lost = ret == -ETIMEDOUT || arc->deeds[i] == VFIO_MIG_LOAD_END;
 	while (--i >= 0 && !lost)
@@ -164,7 +164,7 @@ static int vfio_mig_go(struct vfio_mig *mig, u32 to, struct vfio_cmd *cmd)
  * vfio_mig_set_state - answer a SET of VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE
  * @cmd: struct vfio_device_feature_mig_state
  *
- * Return: 0; -EINVAL when there is no such state, or no way to it; -EIO when the function was reset
+ * Return: 0; -EINVAL if there is no such state, or no path to it; -EIO if the function was reset
  * meanwhile; an error of the device, or of making a data file
  */
 int vfio_mig_set_state(struct vfio_cmd *cmd)
@@ -228,7 +228,7 @@ int vfio_mig_get_size(struct vfio_cmd *cmd)
 	struct vfio_mig *mig = to_vfio_pci(cmd->vdev)->mig;
 
 	guard(vfio_mig)(mig);
-	/* QEMU makes a buffer of that size. */
+	/* QEMU allocates a buffer of that size. */
 	size->stop_copy_length = max(mig->ops->size(mig->vpd), 1ULL);
 	return 0;
 }
@@ -260,7 +260,7 @@ bool vfio_mig_is_there(struct vfio_device *vdev)
 }
 
 /**
- * vfio_mig_has_precopy - can it begin with that while it runs?
+ * vfio_mig_has_precopy - can the device begin to migrate while it is running?
  * @vdev: the device, open
  */
 bool vfio_mig_has_precopy(struct vfio_device *vdev)
@@ -270,11 +270,11 @@ bool vfio_mig_has_precopy(struct vfio_device *vdev)
 }
 
 /**
- * vfio_mig_alloc - make what a device needs to migrate
+ * vfio_mig_alloc - allocate the migration of a device
  * @vpd: the device, in probe
- * @ops: how it does
+ * @ops: how the device migrates
  *
- * Return: it, or NULL
+ * Return: the migration, or NULL
  */
 struct vfio_mig *vfio_mig_alloc(struct vfio_pci_device *vpd, const struct vfio_mig_ops *ops)
 {
@@ -291,7 +291,7 @@ struct vfio_mig *vfio_mig_alloc(struct vfio_pci_device *vpd, const struct vfio_m
 
 /**
  * vfio_mig_free - undo vfio_mig_alloc()
- * @mig: with no session, or NULL
+ * @mig: the migration of a device that has no session, or NULL
  */
 void vfio_mig_free(struct vfio_mig *mig)
 {
@@ -301,7 +301,7 @@ void vfio_mig_free(struct vfio_mig *mig)
 }
 
 /**
- * vfio_mig_open - a session begins
+ * vfio_mig_open - begin a session
  * @vpd: the device, LIVE
  */
 void vfio_mig_open(struct vfio_pci_device *vpd)
@@ -318,8 +318,8 @@ void vfio_mig_open(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_mig_close - a session ends
- * @vpd: the device, no longer LIVE; nobody is in the gate, of data files either
+ * vfio_mig_close - end a session
+ * @vpd: the device, no longer LIVE. Nobody is inside the gate, with a data file either.
  */
 void vfio_mig_close(struct vfio_pci_device *vpd)
 {
@@ -327,7 +327,7 @@ void vfio_mig_close(struct vfio_pci_device *vpd)
 
 	if (!mig)
 		return;
-	/* Whoever waits for the device gives up. */
+	/* Make everybody who waits for the device give up. */
 	set_bit(VFIO_MIG_CLOSING, &mig->flags);
 	cancel_delayed_work_sync(&mig->work);
 	guard(mutex)(&mig->lock);
@@ -338,7 +338,7 @@ void vfio_mig_close(struct vfio_pci_device *vpd)
 /**
  * vfio_mig_timer_start - begin to wait for a device
  * @timer: for vfio_mig_wait()
- * @ms: how long at most
+ * @ms: timeout in milliseconds
  */
 void vfio_mig_timer_start(struct vfio_mig_timer *timer, unsigned int ms)
 {
@@ -352,8 +352,8 @@ EXPORT_SYMBOL_NS_GPL(vfio_mig_timer_start, "VFIO_PCI");
  * @vpd: the device
  * @timer: from vfio_mig_timer_start(); each wait is longer than the last, up to 10 ms
  *
- * Return: 0; -ETIMEDOUT when it has been too long; -ECANCELED when it makes no sense any more,
- * because the function was reset, or the session ends
+ * Return: 0; -ETIMEDOUT after the timeout; -ECANCELED if waiting is pointless, because the function
+ * was reset, or the session ends
  */
 int vfio_mig_wait(struct vfio_pci_device *vpd, struct vfio_mig_timer *timer)
 {

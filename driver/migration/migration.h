@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Migration: what the files of this room give to each other, and to vfio-pci.ko. */
+/* Migration: what the files of this directory provide to each other and to vfio-pci.ko. */
 #ifndef VFIO_PCI_MIGRATION_H
 #define VFIO_PCI_MIGRATION_H
 
@@ -9,10 +9,10 @@
 #include "variant.h"
 
 /**
- * enum vfio_mig_deed - what is done on the way from one state to another
- * @VFIO_MIG_NOTHING: the end of a list of them
+ * enum vfio_mig_deed - an action in the transition from one state to another
+ * @VFIO_MIG_NOTHING: ends a list of deeds
  *
- * The others are the ops of the same names. SAVE_REST: save what is left, to the end.
+ * The others are the ops of the same names, except for SAVE_REST, which saves all that is left.
  */
 enum vfio_mig_deed {
 	VFIO_MIG_NOTHING,
@@ -30,11 +30,11 @@ enum vfio_mig_deed {
 #define VFIO_MIG_DEEDS	3
 
 /**
- * struct vfio_mig_arc - one step from state to state
- * @from: the one
- * @to: the other
- * @needs: of devices that have these VFIO_MIGRATION_* features
- * @lacks: and do not have these
+ * struct vfio_mig_arc - a single step between two states
+ * @from: the state before the step
+ * @to: the state after it
+ * @needs: VFIO_MIGRATION_* features that a device must have for this step
+ * @lacks: features that it must not have
  * @deeds: what is done, in order
  */
 struct vfio_mig_arc {
@@ -50,38 +50,38 @@ bool vfio_mig_has_state(u64 features, u32 state);
 const struct vfio_mig_arc *vfio_mig_next(u64 features, u32 from, u32 to);
 enum vfio_mig_deed vfio_mig_undo(enum vfio_mig_deed deed);
 
-/* records.c: which record may come when */
+/* records.c: which records may come, and in which order */
 int vfio_mig_order(const struct vfio_mig_kind *kinds, unsigned int nr, u32 *seen, u32 tag,
 		   u32 flags, u64 size, const char **why);
 bool vfio_mig_complete(const struct vfio_mig_kind *kinds, unsigned int nr, u32 seen);
 
-/* One that is left out may have. */
+/* Maximum size of a record that is skipped */
 #define VFIO_MIG_OPTIONAL_MAX	SZ_1M
 
 /* Bits of vfio_mig.flags */
-#define VFIO_MIG_WAS_RESET	0	/* and that has not been acted upon */
+#define VFIO_MIG_WAS_RESET	0	/* and nobody has acted upon it yet */
 #define VFIO_MIG_CLOSING	1	/* the session is over */
 
 /**
  * struct vfio_mig - the migration of a device
  * @vpd: the device
- * @ops: how it is done
- * @lock: held by who changes the state, and for each call of @ops. Protects all below. Outside
- *	core_lock.
- * @flags: VFIO_MIG_*; without the lock
- * @work: fills and empties the stream's buffers
+ * @ops: how the device migrates
+ * @lock: held while the state changes, and for each call of @ops. Protects all members below,
+ *	except @flags and @work. Outside core_lock.
+ * @flags: VFIO_MIG_*; accessed without the lock
+ * @work: fills and empties the buffers of the stream
  * @features: of this session, 0 for none
  * @state: VFIO_DEVICE_STATE_*
- * @stream: the data file of the state, NULL for none
- * @rest: in STOP_COPY
- * @final: save_more has had nothing in STOP_COPY
- * @done: the stream has its end, or has failed
+ * @stream: the data file of the state, or NULL
+ * @rest: the state is STOP_COPY
+ * @final: save_more has returned 0 in STOP_COPY
+ * @done: the stream has ended or failed
  * @first: bytes of the stream that are the first copy
- * @counted: that is the true number, no estimate
- * @tells_again: the user knows what VFIO_PRECOPY_INFO_REINIT is
- * @page_size: of the log, 0 while there is none
- * @log_first: what is logged begins here
- * @log_last: and ends here
+ * @counted: @first is exact, not an estimate
+ * @tells_again: the user knows VFIO_PRECOPY_INFO_REINIT
+ * @page_size: page size of the log, 0 while there is no log
+ * @log_first: first address that is logged
+ * @log_last: last address that is logged
  */
 struct vfio_mig {
 	struct vfio_pci_device *vpd;
@@ -121,7 +121,7 @@ int vfio_mig_set_precopy_info(struct vfio_cmd *cmd);
 void vfio_mig_lock(struct vfio_mig *mig);
 DEFINE_GUARD(vfio_mig, struct vfio_mig *, vfio_mig_lock(_T), mutex_unlock(&_T->lock))
 
-/* stream.c: what moves */
+/* stream.c: the transfer between a device and its data file */
 int vfio_mig_save_begin(struct vfio_mig *mig, struct vfio_cmd *cmd);
 void vfio_mig_save_rest(struct vfio_mig *mig);
 int vfio_mig_load_begin(struct vfio_mig *mig, struct vfio_cmd *cmd);
@@ -133,7 +133,7 @@ int vfio_mig_check(struct vfio_device *vdev, u32 *order, u32 tag, u32 flags, u64
 int vfio_mig_precopy_info(struct vfio_device *vdev, struct vfio_stream *stream,
 			  struct vfio_precopy_info *info);
 
-/* log.c: the device's log of its DMA */
+/* log.c: the device's log of its DMA writes */
 bool vfio_mig_has_log(struct vfio_device *vdev);
 int vfio_mig_log_start(struct vfio_cmd *cmd);
 int vfio_mig_log_stop(struct vfio_cmd *cmd);

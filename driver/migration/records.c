@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which records a stream may have, and in what order, as a variant's table says. Free of the
- * kernel's state, for KUnit.
+ * The records that a stream may have, and their order, according to a variant's table. Uses none of
+ * the kernel's state, for KUnit.
  */
 #include <linux/kernel.h>
 
@@ -20,15 +20,15 @@ static int vfio_mig_find_kind(const struct vfio_mig_kind *kinds, unsigned int nr
 
 /**
  * vfio_mig_order - may this record come now?
- * @kinds: the kinds there are, in their order
- * @nr: how many
- * @seen: bit per kind that has come, 0 at first
- * @tag: of the record
- * @flags: of the record
- * @size: of the record
- * @why: the reason, if not
+ * @kinds: the kinds of records, in their order
+ * @nr: number of @kinds
+ * @seen: one bit for each kind that has come; 0 initially
+ * @tag: tag of the record
+ * @flags: flags of the record
+ * @size: size of the record
+ * @why: set to the reason if the record may not come, else to NULL
  *
- * Return: 0; -EINVAL
+ * Return: 0 if it may; -EINVAL
  */
 int vfio_mig_order(const struct vfio_mig_kind *kinds, unsigned int nr, u32 *seen, u32 tag,
 		   u32 flags, u64 size, const char **why)
@@ -58,10 +58,10 @@ int vfio_mig_order(const struct vfio_mig_kind *kinds, unsigned int nr, u32 *seen
 }
 
 /**
- * vfio_mig_complete - has all come that must?
- * @kinds: the kinds there are
- * @nr: how many
- * @seen: bit per kind that has come
+ * vfio_mig_complete - have all records come that must come?
+ * @kinds: the kinds of records
+ * @nr: number of @kinds
+ * @seen: one bit for each kind that has come
  */
 bool vfio_mig_complete(const struct vfio_mig_kind *kinds, unsigned int nr, u32 seen)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The states of migration and the steps between them, as a table; and the way from any state to any
- * other. Free of the kernel's state, for KUnit.
+ * The states of migration and the steps between them, as a table; and the path from any state to
+ * any other. Uses none of the kernel's state, for KUnit.
  */
 #include <linux/kernel.h>
 
@@ -40,16 +40,16 @@ static const struct vfio_mig_arc arcs[] = {
 	  .deeds = { VFIO_MIG_STOP_INITIATOR, VFIO_MIG_STOP_RESPONDER, VFIO_MIG_SAVE_REST } },
 };
 
-/* These share a data file. */
+/* States that share a data file */
 #define SAVING	(BIT(VFIO_DEVICE_STATE_PRE_COPY) | BIT(VFIO_DEVICE_STATE_PRE_COPY_P2P) | \
 		 BIT(VFIO_DEVICE_STATE_STOP_COPY))
 
 /**
- * vfio_mig_has_state - can a device be told to go to a state?
+ * vfio_mig_has_state - can a user request that a device goes to a state?
  * @features: VFIO_MIGRATION_* of the device
- * @state: from the user
+ * @state: the state, from the user
  *
- * Return: false for ERROR, too
+ * Return: whether they can; false for ERROR
  */
 bool vfio_mig_has_state(u64 features, u32 state)
 {
@@ -76,14 +76,15 @@ static bool is_arc_of(const struct vfio_mig_arc *arc, u64 features)
 }
 
 /**
- * vfio_mig_next - the first step of the shortest way
+ * vfio_mig_next - find the first step of the shortest path
  * @features: VFIO_MIGRATION_* of the device
- * @from: a state that it has
- * @to: another
+ * @from: a state that the device has
+ * @to: another state
  *
- * A way does not lead through states that share a data file, unless it lies among them.
+ * A path between two states that share a data file stays among such states. No other path leads
+ * through one of them.
  *
- * Return: the step; NULL if there is no way
+ * Return: the step; NULL if there is no path
  */
 const struct vfio_mig_arc *vfio_mig_next(u64 features, u32 from, u32 to)
 {
@@ -92,7 +93,7 @@ const struct vfio_mig_arc *vfio_mig_next(u64 features, u32 from, u32 to)
 	u32 reached = BIT(to), before;
 	unsigned int i;
 
-	/* Backwards from the end: each time, the states from which it is one step more. */
+	/* Search backwards from the end. Each round adds the states that are one step farther. */
 	do {
 		before = reached;
 		for (i = 0; i < ARRAY_SIZE(arcs); i++) {
@@ -110,10 +111,10 @@ const struct vfio_mig_arc *vfio_mig_next(u64 features, u32 from, u32 to)
 }
 
 /**
- * vfio_mig_undo - what takes a deed back, when a later one of the same step has failed
- * @deed: it
+ * vfio_mig_undo - find the deed that undoes another, for when a later one of the same step fails
+ * @deed: the deed to undo
  *
- * Return: another; NOTHING if it cannot be taken back, or need not
+ * Return: the reverse deed; NOTHING if @deed cannot be undone, or need not be
  */
 enum vfio_mig_deed vfio_mig_undo(enum vfio_mig_deed deed)
 {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What moves between a device and a data file, by a worker: it saves ahead of who reads, and loads
- * what was written while who wrote it waits to be told whether it was good. So no read or write has
- * the device do something, and no command of the device has the user's memory.
+ * The worker that transfers state between a device and its data file. It saves ahead of the reader.
+ * It loads what was written, while the writer waits for the outcome. So no read or write makes the
+ * device do anything itself, and no command of the device involves user memory.
  */
 #include <linux/pm_runtime.h>
 
 #include "vfio_pci.h"
 
-/* How often a device is looked at again for somebody who polls while nothing of it changes */
+/* How often a device is checked again if somebody polls while its state does not change */
 #define VFIO_MIG_LOOK_AGAIN	msecs_to_jiffies(10)
 
 /**
- * vfio_mig_stream_end - the data file of the state, if there is one, is dead from now on
- * @mig: of the device
+ * vfio_mig_stream_end - end the data file of the state, if there is one: it is dead from now on
+ * @mig: the migration of the device
  *
  * Context: the lock of the state held
  */
@@ -33,8 +33,8 @@ static void vfio_mig_queue(struct vfio_mig *mig)
 
 /**
  * vfio_mig_save_begin - begin to save
- * @mig: of the device
- * @cmd: answers with the data file
+ * @mig: the migration of the device
+ * @cmd: returns the data file
  *
  * Return: 0; an error of the device, or of making the file
  */
@@ -62,8 +62,8 @@ int vfio_mig_save_begin(struct vfio_mig *mig, struct vfio_cmd *cmd)
 }
 
 /**
- * vfio_mig_save_rest - the device is stopped: save what is left of it
- * @mig: of the device
+ * vfio_mig_save_rest - the device is stopped: save what is left of its state
+ * @mig: the migration of the device
  */
 void vfio_mig_save_rest(struct vfio_mig *mig)
 {
@@ -75,10 +75,10 @@ void vfio_mig_save_rest(struct vfio_mig *mig)
 
 /**
  * vfio_mig_load_begin - begin to load
- * @mig: of the device
- * @cmd: answers with the data file
+ * @mig: the migration of the device
+ * @cmd: returns the data file
  *
- * Return: as vfio_mig_save_begin()
+ * Return: like vfio_mig_save_begin()
  */
 int vfio_mig_load_begin(struct vfio_mig *mig, struct vfio_cmd *cmd)
 {
@@ -97,10 +97,11 @@ int vfio_mig_load_begin(struct vfio_mig *mig, struct vfio_cmd *cmd)
 }
 
 /**
- * vfio_mig_load_end - that was the whole state
- * @mig: of the device
+ * vfio_mig_load_end - end a load: the whole state has been written
+ * @mig: the migration of the device
  *
- * Return: 0; -EINVAL when it was not; the error of a record that was refused; an error of the device
+ * Return: 0; -EINVAL if it is not the whole state; the error of a record that was refused; an error
+ * of the device
  */
 int vfio_mig_load_end(struct vfio_mig *mig)
 {
@@ -111,7 +112,7 @@ int vfio_mig_load_end(struct vfio_mig *mig)
 	mig->stream = NULL;
 	if (ret == -ENODATA)
 		return vfio_device_err(vdev, -EINVAL, "the state ends within a record");
-	/* Then the reason has been given. */
+	/* The reason was given when the record was refused. */
 	if (ret)
 		return ret;
 	if (!vfio_mig_complete(mig->ops->kinds, mig->ops->nr_kinds, seen))
@@ -119,7 +120,7 @@ int vfio_mig_load_end(struct vfio_mig *mig)
 	return mig->ops->load_end(mig->vpd);
 }
 
-/* Fill a buffer, if there is one. What to do next: queue again, after that many jiffies, or not. */
+/* Fill a buffer, if one is empty. Returns after how many jiffies to queue again, or -1: do not. */
 static long vfio_mig_save(struct vfio_mig *mig)
 {
 	struct vfio_stream *stream = mig->stream;
@@ -164,10 +165,10 @@ static void vfio_mig_load(struct vfio_mig *mig)
 	data = vfio_stream_record(mig->stream, &tag, &len);
 	if (!data)
 		return;
-	/* At the target, the guest has not turned memory decode on yet. */
+	/* At the target, the guest has not yet turned memory decode on. */
 	scoped_guard(vfio_pci, mig->vpd)
 		vfio_pci_decode_hold(mig->vpd);
-	/* What is not known is optional, or it would not be here. */
+	/* An unknown record is optional, or it would not have got this far. */
 	for (i = 0; i < mig->ops->nr_kinds; i++) {
 		if (mig->ops->kinds[i].tag == tag)
 			ret = mig->ops->load(mig->vpd, tag, data, len);
@@ -179,9 +180,9 @@ static void vfio_mig_load(struct vfio_mig *mig)
 
 /**
  * vfio_mig_work - the worker
- * @work: of a device in a session
+ * @work: the work of a device in a session
  *
- * One buffer at a time: who wants the state to change waits for no more.
+ * Handles one buffer at a time, so that somebody who wants to change the state waits for no more.
  */
 void vfio_mig_work(struct work_struct *work)
 {
@@ -189,7 +190,7 @@ void vfio_mig_work(struct work_struct *work)
 	struct device *dev = &mig->vpd->pdev->dev;
 	long later = -1;
 
-	/* If it does not wake up, the device's ops will fail. */
+	/* If the device does not wake up, its ops will fail. */
 	pm_runtime_get_sync(dev);
 	scoped_guard(vfio_mig, mig) {
 		if (!mig->stream || test_bit(VFIO_MIG_CLOSING, &mig->flags))
@@ -205,7 +206,7 @@ void vfio_mig_work(struct work_struct *work)
 }
 
 /**
- * vfio_mig_kick - there is something to do for the worker
+ * vfio_mig_kick - queue the worker, which has something to do
  * @vdev: the device, in a session
  */
 void vfio_mig_kick(struct vfio_device *vdev)
@@ -214,14 +215,14 @@ void vfio_mig_kick(struct vfio_device *vdev)
 }
 
 /**
- * vfio_mig_check - the header of a record has been written
+ * vfio_mig_check - check the header of a record that is being written
  * @vdev: the device
- * @order: bit per kind of record that has come
- * @tag: of the record
- * @flags: of the record
- * @size: of the record
+ * @order: one bit for each kind of record that has come
+ * @tag: tag of the record
+ * @flags: flags of the record
+ * @size: size of the record
  *
- * Return: 0; -EINVAL
+ * Return: 0; -EINVAL if the record may not come now
  */
 int vfio_mig_check(struct vfio_device *vdev, u32 *order, u32 tag, u32 flags, u64 size)
 {
@@ -241,7 +242,7 @@ int vfio_mig_check(struct vfio_device *vdev, u32 *order, u32 tag, u32 flags, u64
  * @stream: a data file of this session
  * @info: the answer
  *
- * Return: 0; -EINVAL in other states than PRE_COPY and PRE_COPY_P2P
+ * Return: 0; -EINVAL in states other than PRE_COPY and PRE_COPY_P2P
  */
 int vfio_mig_precopy_info(struct vfio_device *vdev, struct vfio_stream *stream,
 			  struct vfio_precopy_info *info)

@@ -130,9 +130,9 @@ void vfio_pci_decode_update(struct vfio_pci_device *vpd)
 
 /**
  * vfio_pci_decode_force - turn memory decode on in the hardware, for the kernel itself
- * @vpd: the device. Its user is not let in by this.
+ * @vpd: the device. This does not give its user access.
  *
- * A byte is written, not the register: INTx is masked in its other byte, by interrupt handlers.
+ * Writes one byte, not the whole register: interrupt handlers mask INTx in the other byte.
  *
  * Context: hw_lock held until vfio_pci_decode_unforce()
  * Return: for vfio_pci_decode_unforce()
@@ -154,7 +154,8 @@ u8 vfio_pci_decode_force(struct vfio_pci_device *vpd)
  * @vpd: the device
  * @command: from vfio_pci_decode_force()
  *
- * Only the memory bit goes back: what else of the register has changed meanwhile stays.
+ * Restores only the memory bit. Other bits of the register may have changed meanwhile, and keep
+ * their values.
  */
 void vfio_pci_decode_unforce(struct vfio_pci_device *vpd, u8 command)
 {
@@ -169,11 +170,12 @@ void vfio_pci_decode_unforce(struct vfio_pci_device *vpd, u8 command)
 }
 
 /**
- * vfio_pci_decode_hold - likewise for many accesses, between which no lock is held
+ * vfio_pci_decode_hold - turn memory decode on for many accesses, between which no lock is held
  * @vpd: the device, in a session
  *
- * The user sees the bit as they have set it, and it is theirs again by vfio_pci_decode_let_go().
- * The command register is dear: QEMU, for one, lays out all of its memory anew.
+ * The user sees the bit as they have set it, and vfio_pci_decode_let_go() gives it back to them.
+ * Writing the command register for each access is expensive: QEMU, for one, then lays out its
+ * memory anew.
  *
  * Context: hw_lock held
  */

@@ -37,15 +37,15 @@ bool vfio_pci_wc_has(struct vfio_device *vdev)
  * vfio_pci_wc_pages - are pages of a BAR write-combined?
  * @vpd: the device
  * @bar: the BAR
- * @page: the first
- * @nr: how many
+ * @page: the first page
+ * @nr: number of pages
  *
- * Context: any. While BARs may be touched, the answer does not change.
- * Return: 1: all of them are; 0: none; -1: some
+ * Context: any. The answer does not change while the BARs may be accessed.
+ * Return: 1 if all of them are; 0 if none is; -1 if some are
  */
 int vfio_pci_wc_pages(struct vfio_pci_device *vpd, unsigned int bar, u64 page, u64 nr)
 {
-	/* Pairs with the release in vfio_pci_wc_add(): rows are added, and never change. */
+	/* Pairs with the release in vfio_pci_wc_add(): rows are added, but never change. */
 	unsigned int i, rows = smp_load_acquire(&vpd->wc.nr);
 
 	for (i = 0; i < rows; i++) {
@@ -58,7 +58,7 @@ int vfio_pci_wc_pages(struct vfio_pci_device *vpd, unsigned int bar, u64 page, u
 	return 0;
 }
 
-/* With the locks that keep everybody off the BARs, and ioeventfds from coming */
+/* The caller holds the locks that keep everybody off the BARs, and new ioeventfds out. */
 static int vfio_pci_wc_add(struct vfio_pci_device *vpd, const struct vfio_pci_wc *wc)
 {
 	int ret;
@@ -88,9 +88,9 @@ static bool vfio_pci_wc_has_table(struct vfio_pci_device *vpd, const struct vfio
  * vfio_pci_wc_set - answer a SET of VFIO_DEVICE_FEATURE_WRITE_COMBINE
  * @cmd: struct vfio_device_feature_write_combine
  *
- * Return: 0; -EINVAL for what is not a part of a prefetchable BAR that can be mapped, or has the
- * MSI-X table in it; -EEXIST; -ENOSPC; -EBUSY when ioeventfds write to the BAR, or somebody else
- * in the host has mapped it
+ * Return: 0; -EINVAL if it is not a part of a prefetchable BAR that can be mapped, or contains the
+ * MSI-X table; -EEXIST; -ENOSPC; -EBUSY if an ioeventfd writes to the BAR, or something else in the
+ * host has mapped it
  */
 int vfio_pci_wc_set(struct vfio_cmd *cmd)
 {
@@ -128,7 +128,7 @@ int vfio_pci_wc_set(struct vfio_cmd *cmd)
 }
 
 /**
- * vfio_pci_wc_close - no memory types any more at the end of a session
+ * vfio_pci_wc_close - end write-combining at the end of a session
  * @vpd: the device, no longer LIVE: nothing of it is mapped
  */
 void vfio_pci_wc_close(struct vfio_pci_device *vpd)

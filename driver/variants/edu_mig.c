@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * edu-mig, a PCIe endpoint of the QEMU of qemu-tests/qemu, for tests of migration; and the example
- * of Documentation/migration.rst. Its control registers are BAR 2, which its user does not see. The
- * state goes through a window of that BAR, as the function's DMA belongs to the user's page tables.
+ * edu-mig, a PCIe endpoint of the QEMU that qemu-tests/qemu builds. It serves for tests of
+ * migration, and as the example of Documentation/migration.rst. Its control registers are in BAR 2,
+ * which its user does not see. The state is transferred through a window in that BAR, because the
+ * function's DMA goes through the user's page tables.
  */
 #include <linux/log2.h>
 #include <linux/module.h>
@@ -52,7 +53,7 @@ enum edu_command {
 
 enum edu_tag {
 	EDU_TAG_MEMORY = 0x45440001,	/* pieces: le32 offset, le32 length, bytes */
-	EDU_TAG_REGISTERS,		/* with a checksum of all, which the device checks */
+	EDU_TAG_REGISTERS,		/* with a checksum of everything; the device checks it */
 };
 
 static const struct vfio_mig_kind edu_kinds[] = {
@@ -60,7 +61,7 @@ static const struct vfio_mig_kind edu_kinds[] = {
 	{ .tag = EDU_TAG_REGISTERS, .max = EDU_WINDOW_SIZE, .once = true, .must = true },
 };
 
-/* What is known of a device: the last record has been saved. */
+/* What the driver knows of a device: whether its last record has been saved. */
 struct edu {
 	bool finished;
 };
@@ -81,8 +82,9 @@ static int edu_put(struct vfio_pci_device *vpd, u32 off, u32 val)
 }
 
 /*
- * The arguments are two of 64 bits, or four of 32. Of two answers the first is in @out. That the
- * function cannot be reached reads as 0, which is no command's result.
+ * Commands take two arguments of 64 bits, or four of 32 bits. @out gets the first of the two
+ * results. If the function cannot be reached, the result register reads 0, which no command
+ * returns.
  */
 static int edu_command(struct vfio_pci_device *vpd, enum edu_command command, u64 arg0, u64 arg2,
 		       u32 *out)
@@ -142,12 +144,12 @@ static int edu_save_begin(struct vfio_pci_device *vpd, size_t *room)
 	struct edu *edu = vfio_pci_variant_data(vpd);
 
 	edu->finished = false;
-	/* With its header, a record is what user space likes to read at once. */
+	/* User space likes to read 1 MiB at once: that is a record with its header. */
 	*room = SZ_1M - sizeof(struct vfio_record);
 	return edu_command(vpd, EDU_SAVE_BEGIN, 0, 0, NULL);
 }
 
-/* What a command has put into the window */
+/* Run a command, and read what it has put into the window. */
 static ssize_t edu_take(struct vfio_pci_device *vpd, enum edu_command command, void *buf)
 {
 	u32 len;
@@ -203,7 +205,7 @@ static u64 edu_size(struct vfio_pci_device *vpd)
 	return edu_get(vpd, EDU_SIZE);
 }
 
-/* The device checks what it is given, too. */
+/* The device checks the data as well. */
 static int edu_give(struct vfio_pci_device *vpd, const void *data, u32 len, bool registers)
 {
 	return vfio_pci_variant_write(vpd, EDU_BAR, EDU_WINDOW, data, len) ?:
