@@ -608,8 +608,8 @@ struct vfio_device_feature_migration {
 
 /**
  * enum vfio_device_mig_state - the states a migratable device can be in
- * @VFIO_DEVICE_STATE_ERROR: a transition failed half way; the only way out is
- *	VFIO_DEVICE_RESET, to RUNNING. Cannot be requested
+ * @VFIO_DEVICE_STATE_ERROR: a transition failed half way; the only way out is a
+ *	reset, such as VFIO_DEVICE_RESET, to RUNNING. Cannot be requested
  * @VFIO_DEVICE_STATE_STOP: no DMA, no interrupts, no change of internal state;
  *	config space and interrupt setup still work
  * @VFIO_DEVICE_STATE_RUNNING: works as usual
@@ -793,8 +793,8 @@ struct vfio_device_feature_dma_logging_range {
  * struct vfio_device_feature_dma_logging_report - GET of VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT
  * @iova: in: first I/O address asked for
  * @length: in: bytes asked for
- * @page_size: in: number of bytes that one bit of @bitmap represents, any power
- *	of two
+ * @page_size: in: number of bytes that one bit of @bitmap represents, a power
+ *	of two, 4096 or more
  * @bitmap: in: address of an array of __u64; page n of the range is bit n % 64
  *	of element n / 64
  *
