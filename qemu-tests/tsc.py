@@ -7,6 +7,7 @@ been seen, so that six times as many tests hit their time limits."""
 
 import ctypes
 import mmap
+import platform
 import time
 
 # rdtsc; shl $32, %rdx; or %rdx, %rax; ret
@@ -26,7 +27,16 @@ def sample(rdtsc):
 
 
 def khz():
-    """Its frequency."""
+    """Its frequency; None where a program may not make a function of its own, and on other CPUs."""
+    if platform.machine() != "x86_64":
+        return None
+    try:
+        return measure()
+    except OSError:
+        return None
+
+
+def measure():
     with mmap.mmap(-1, len(RDTSC), prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) as code:
         code.write(RDTSC)
         place = ctypes.c_char.from_buffer(code)
