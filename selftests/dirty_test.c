@@ -173,8 +173,12 @@ static u64 dma(const struct master *m, const struct area *a, unsigned int page)
 		if (virtio_blk_start(&virtio, 0xffff))
 			return NONE;
 		virtio_blk_submit_id(&virtio);
-		return virtio_blk_complete(&virtio) ? NONE :
-						      PAGE_BIT(page + 2) | PAGE_BIT(page + 3);
+		if (virtio_blk_complete(&virtio))
+			return NONE;
+		/* The model maps the ring for writing at any time, which counts as written. */
+		if (virtio_blk_stop(&virtio))
+			return NONE;
+		return PAGE_BIT(page + 2) | PAGE_BIT(page + 3);
 	default:
 		return NONE;
 	}

@@ -63,10 +63,20 @@ static int find_structures(struct virtio_blk *v)
 	return 0;
 }
 
+int virtio_blk_stop(struct virtio_blk *v)
+{
+	struct deadline end;
+
+	common(v)->device_status = 0;
+	for (deadline_start(&end); common(v)->device_status; sched_yield())
+		if (deadline_passed(&end))
+			return -ETIMEDOUT;
+	return 0;
+}
+
 int virtio_blk_start(struct virtio_blk *v, u16 vector)
 {
 	volatile struct virtio_pci_common_cfg *c;
-	struct deadline end;
 	int err;
 
 	err = find_structures(v);
@@ -76,10 +86,9 @@ int virtio_blk_start(struct virtio_blk *v, u16 vector)
 	memset(v->mem, 0, VIRTIO_MEM_SIZE);
 	v->seen = 0;
 
-	c->device_status = 0;
-	for (deadline_start(&end); c->device_status; sched_yield())
-		if (deadline_passed(&end))
-			return -ETIMEDOUT;
+	err = virtio_blk_stop(v);
+	if (err)
+		return err;
 	c->device_status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
 	c->guest_feature_select = 0;
 	c->guest_feature = 0;

@@ -61,6 +61,14 @@ static inline const char *virtio_blk_id(struct virtio_blk *v)
 }
 
 /**
+ * virtio_blk_stop() - reset it: its queue is forgotten, and nothing writes to that any more
+ * @v: the device, started before
+ *
+ * Return: 0 or -ETIMEDOUT.
+ */
+int virtio_blk_stop(struct virtio_blk *v);
+
+/**
  * virtio_status() - the device status register, 0 after a reset
  * @v: the device
  */
