@@ -195,6 +195,8 @@ class Migration:
 
     def start(self):
         uri = f"unix:{self.socket}"
+        # Of a migration before, which the guest has stayed after.
+        self.source.qmp.events.clear()
         self.target.qmp.command("migrate-incoming", uri=uri)
         self.source.qmp.command("migrate", uri=uri)
         return self
@@ -204,20 +206,17 @@ class Migration:
 
     def wait(self, *statuses):
         """Until the source says one of them."""
-        def reached():
-            self.source.check_alive()
+        while True:
+            status = self.source.qmp.wait_event("MIGRATION")["status"]
             info = self.info()
-            return info if info.get("status") in statuses else None
-        return wait_until(reached, " or ".join(statuses))
+            if status in statuses:
+                return info
+            if status in ENDS:
+                raise Failure(f'the migration has {status}: {info.get("error-desc")}')
 
-    def wait_moving(self, rounds=1):
-        """Until so many rounds over the guest's memory are begun."""
-        def moving():
-            info = self.info()
-            if info.get("status") in ENDS:
-                raise Failure(f'the migration has {info["status"]}: {info.get("error-desc")}')
-            return info.get("ram", {}).get("dirty-sync-count", 0) >= rounds
-        wait_until(moving, f"round {rounds}")
+    def wait_moving(self):
+        """Until the first round over the guest's memory is begun."""
+        self.source.qmp.wait_event("MIGRATION_PASS")
 
     def cancel(self):
         self.source.qmp.command("migrate_cancel")
@@ -227,9 +226,7 @@ class Migration:
 
     def finish(self):
         """Until the guest goes on at the target; the source ends. Returns a row of the table."""
-        info = self.wait(*ENDS)
-        if info["status"] != "completed":
-            raise Failure(f'the migration has {info["status"]}: {info.get("error-desc")}')
+        info = self.wait("completed")
         self.target.qmp.wait_event("RESUME")
         for device in self.source.devices + self.target.devices:
             check_equal(f"what {device.address} was told while it was stopped",
@@ -239,11 +236,9 @@ class Migration:
 
     def wait_not(self, status):
         """Until it has ended as @status, and the guest goes on at the source."""
-        info = self.wait(*ENDS)
-        check_equal("how it has ended", info["status"], status)
+        self.wait(status)
         wait_until(lambda: self.source.qmp.command("query-status")["running"],
                    "the source to go on")
-        return info
 
     def lines(self):
         """Of use when it goes wrong."""

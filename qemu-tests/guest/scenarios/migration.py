@@ -10,7 +10,7 @@ from lib.tap import Scenario, check, step
 from scenarios.base import GuestScenario
 
 # So little a second that something can be done while the guest's memory is on its way.
-SLOWLY = {"max_bandwidth": 1 << 20}
+SLOWLY = {"max_bandwidth": 1 << 18}
 # However long it takes
 AT_ONCE = {"downtime_limit": 1000000}
 # The devices that find_devices() finds.
