@@ -108,7 +108,8 @@ static int vfio_pci_rom_info(struct vfio_pci_device *vpd, unsigned int index,
 	if (!len)
 		return 0;
 	guard(vfio_pci_hw)(vpd);
-	if (vfio_pci_rom_is_bar(vpd->pdev) && !vpd->recovery.frozen && !vpd->power.suspended &&
+	if (vfio_pci_rom_is_bar(vpd->pdev) && !vpd->rom.image && !vpd->rom.missing &&
+	    !vpd->recovery.frozen && !vpd->power.suspended &&
 	    !vfio_pci_asleep(vpd->pdev->current_state)) {
 		command = vfio_pci_decode_force(vpd);
 		vfio_pci_rom_map(vpd);
