@@ -10,12 +10,12 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/harness.h"
 #include "lib/irq.h"
 #include "lib/region.h"
+#include "lib/stuck.h"
 
 /* An instance of our own leaves alone whatever else is traced. */
 #define TRACE "/sys/kernel/tracing/instances/vfio-test"
@@ -218,21 +218,6 @@ static void *late_call_thread(void *arg)
 	return NULL;
 }
 
-/* A page that is not there before we say so */
-static int watch_page(void *page)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.range = { .start = (uintptr_t)page, .len = 0x1000 },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	return ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg) ? -errno : fd;
-}
-
 /* A call that began before its device was removed, and goes wrong afterwards, still names it. */
 TEST_F(trace, error_after_removal)
 {
@@ -250,7 +235,7 @@ TEST_F(trace, error_after_removal)
 	late.cmd = pages + 0x1000 - offsetof(struct vfio_device_bind_iommufd, token_uuid_ptr);
 	late.cmd->argsz = sizeof(*late.cmd);
 	late.cmd->flags = 1u << 31;
-	uffd = watch_page(pages + 0x1000);
+	uffd = stuck_at(pages + 0x1000);
 	if (uffd < 0)
 		SKIP(return, "userfaultfd: %s", strerror(-uffd));
 	ASSERT_EQ(0, begin());

@@ -4,6 +4,14 @@
 #define LIB_STUCK_H
 
 /**
+ * stuck_at() - have a page of anonymous memory be one, which nobody has touched yet
+ * @page: its address; 4 KiB
+ *
+ * Return: as stuck_page().
+ */
+int stuck_at(void *page);
+
+/**
  * stuck_page() - make one
  * @page: filled with its address; 4 KiB
  *
