@@ -4,9 +4,9 @@ not a byte, of which that memory is most, whatever happens on the way."""
 
 from lib import migration
 from lib.guest import Guest
-from lib.host import check_clean, iommu_faults, release_grace, wait_until
+from lib.host import release_grace, wait_until
 from lib.migration import Load, Migration, table
-from lib.tap import Scenario, check, step
+from lib.tap import check, step
 from scenarios.base import GuestScenario
 
 # So little a second that something can be done while the guest's memory is on its way.
@@ -18,14 +18,13 @@ CANNOT_LOG = 4
 STOPS_TO_BE_SAVED = 5
 
 
-class MigrationScenario(Scenario):
+class MigrationScenario(GuestScenario):
     """A guest, and where it is: on one or two devices of the machine, which it goes to and fro
     between."""
 
     def __init__(self, thorough=False):
         super().__init__(thorough)
         self.all = []
-        self.guest = None
         self.load = None
         self.moving = None
         self.rows = []
@@ -78,23 +77,17 @@ class MigrationScenario(Scenario):
         self.guest.power_off()
         self.check_off()
 
-    def check_off(self):
-        self.guest = None
-        check_clean()
-        faults = iommu_faults()
-        check(not faults, "\n".join(["DMA where there was nothing:", *faults]))
-
     def teardown(self):
-        for guest in (self.guest, self.moving and self.moving.target):
-            if guest:
-                guest.close()
+        super().teardown()
+        if self.moving:
+            self.moving.target.close()
         for line in table(self.rows) if self.rows else ():
             print(f"# {line}", flush=True)
 
     def post_mortem(self):
         if self.moving:
             return self.moving.lines()
-        return self.guest.last_output() if self.guest else []
+        return super().post_mortem()
 
 
 class MigrationOfDevice(MigrationScenario):
@@ -178,10 +171,10 @@ class MigrationOfDevice(MigrationScenario):
         device = self.guest.devices[0]
         with release_grace():
             self.start(parameters=SLOWLY).wait_moving()
-            unbinding = GuestScenario.start_unbinding(device)
+            unbinding = self.start_unbinding(device)
             self.moving.full_speed()
             self.arrive()
-            GuestScenario.wait_unbound(device, unbinding)
+            self.wait_unbound(device, unbinding)
         device.assign(migration.DRIVER)
 
     @step("when the source is killed, the target ends, too, and nothing is left behind", times=0,
