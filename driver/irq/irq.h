@@ -40,7 +40,7 @@ struct vfio_pci_vector {
 
 /**
  * struct vfio_pci_watch - an eventfd that others signal, and that we react to
- * @event: called when the eventfd was signalled, possibly from a hard interrupt and with the lock
+ * @event: called when the eventfd was signaled, possibly from a hard interrupt and with the lock
  *	of the eventfd's wait queue held, so it must not signal an eventfd
  * @eventfd: NULL for none
  * @wait: our entry in its wait queue
@@ -87,7 +87,7 @@ struct vfio_pci_intx {
 
 /**
  * struct vfio_pci_irqs - interrupt state of a device
- * @lock: the interrupt lock: serialises VFIO_DEVICE_SET_IRQS and everything else that enables and
+ * @lock: the interrupt lock: serializes VFIO_DEVICE_SET_IRQS and everything else that enables and
  *	disables interrupts. Innermost mutex; protects all fields that have no rule of their own.
  * @type: index of INTx, MSI or MSI-X, whichever is enabled, or VFIO_PCI_NUM_IRQS
  * @count: how many interrupts of each index the function has; for INTx, see vfio_pci_irq_count()
@@ -96,8 +96,8 @@ struct vfio_pci_intx {
  * @attached: for SET_IRQS if @mapped: there is a page table; protected by the session lock
  * @intx: the interrupt pin
  * @vectors: while MSI or MSI-X is enabled, its @count[@type] vectors
- * @error: signalled on an uncorrected error, or NULL
- * @request: signalled when the host wants the device back, or NULL
+ * @error: signaled on an uncorrected error, or NULL
+ * @request: signaled when the host wants the device back, or NULL
  */
 struct vfio_pci_irqs {
 	struct mutex lock;	/* inside of all other mutexes */

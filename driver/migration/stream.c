@@ -120,7 +120,7 @@ int vfio_mig_load_end(struct vfio_mig *mig)
 	return mig->ops->load_end(mig->vpd);
 }
 
-/* Fill a buffer, if one is empty. Returns after how many jiffies to queue again, or -1: do not. */
+/* Fill a buffer, if one is empty. Returns the jiffies until the next run, or -1 for no such run. */
 static long vfio_mig_save(struct vfio_mig *mig)
 {
 	struct vfio_stream *stream = mig->stream;
@@ -253,7 +253,7 @@ int vfio_mig_precopy_info(struct vfio_device *vdev, struct vfio_stream *stream,
 
 	guard(vfio_mig)(mig);
 	if (stream != mig->stream || mig->rest || mig->state == VFIO_DEVICE_STATE_RESUMING)
-		return vfio_device_err(vdev, -EINVAL, "the data file is not in a pre-copy");
+		return vfio_device_err(vdev, -EINVAL, "the data file is not in pre-copy");
 	pending = mig->ops->pending(mig->vpd, &again);
 	vfio_stream_count(stream, &done, &left);
 	if (again && mig->tells_again) {
