@@ -178,7 +178,7 @@ static int vfio_pci_msi_on(struct vfio_pci_device *vpd, unsigned int index, int 
 	ret = pci_alloc_irq_vectors(pdev, 1, nr,
 				    index == VFIO_PCI_MSIX_IRQ_INDEX ? PCI_IRQ_MSIX : PCI_IRQ_MSI);
 	if (ret < nr) {
-		/* Tell the user how many vectors the host has, so that they can retry with these. */
+		/* Tell the user how many vectors the host has, so that they can retry with that. */
 		if (ret > 0)
 			vfio_pci_msi_free(vpd);
 		kvfree(vectors);
