@@ -576,7 +576,7 @@ struct vfio_stream *vfio_stream_new(struct vfio_cmd *cmd, bool save, size_t room
 		kref_put(&stream->ref, vfio_stream_free);
 		return ERR_PTR(ret);
 	}
-	/* The file holds a reference, too. */
+	/* For the file */
 	kref_get(&stream->ref);
 	WRITE_ONCE(vdev->streamed, true);
 	return stream;
@@ -645,7 +645,7 @@ void vfio_stream_say(struct vfio_stream *stream, enum vfio_stream_status status,
 	scoped_guard(spinlock, &stream->lock) {
 		stream->status = status;
 		stream->error = error;
-		/* A thread that polls would only find that there is nothing, and ask again. */
+		/* Do not wake up a thread that polls: it would find nothing, and ask again. */
 		wake = status != VFIO_STREAM_QUIET || stream->asked;
 	}
 	if (wake)
