@@ -9,8 +9,8 @@ from lib.tap import PATIENCE, Failure
 
 
 class Channel:
-    """A socket that carries lines. Every wait has an end: a line, the peer's death, the
-    timeout, or that @alive, called about each second, raises something."""
+    """A socket that carries lines. Every wait ends with a line, the peer's death, a timeout, or an
+    exception from @alive, which is called about every second."""
 
     def __init__(self, name, sock, alive):
         self.name = name
@@ -63,7 +63,7 @@ class Qmp:
         return None
 
     def greet(self):
-        """Wait for QEMU to be there."""
+        """Wait until QEMU is ready."""
         self._receive(time.monotonic() + PATIENCE, "QEMU")
         self.command("qmp_capabilities")
 
@@ -81,8 +81,8 @@ class Qmp:
         return answer["return"]
 
     def wait_event(self, name, **data):
-        """Wait for an event that holds @data, and return all that it holds. Events of
-        before this call count, but each only once."""
+        """Wait for an event that contains @data, and return its contents. Earlier events count,
+        too, but each only once."""
         deadline = time.monotonic() + PATIENCE
         while True:
             for event in self.events:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What users do with guests, in the order in which it is tried."""
+"""What users do with guests, in the order of testing."""
 
 from scenarios.hotplug import Hotplug
 from scenarios.kill import Kill
