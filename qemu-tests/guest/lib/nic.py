@@ -63,7 +63,7 @@ def upload(guest, size):
         nc {ECHO[0]} {ECHO[1]} </tmp/upload >/tmp/returned
         sha256sum </tmp/upload
         sha256sum </tmp/returned""").split()[::2]
-    check_equal("SHA-256 of the data received by L0", hashlib.sha256(UPLOAD.read_bytes()).hexdigest(),
+    check_equal("SHA-256 of what L0 received", hashlib.sha256(UPLOAD.read_bytes()).hexdigest(),
                 sent)
     check_equal("SHA-256 of the echoed data", returned, sent)
 
