@@ -612,43 +612,185 @@ TEST_F(migration, truncated)
 	free(data.p);
 }
 
-/* Bytes at random are changed: it is refused in write(), or changed nothing. */
+/* Sizes that are the limit of something, or beyond all limits */
+static const u64 odd_sizes[] = {
+	0, 1, 7, 8, EDU_MIG_CHUNK + 7, EDU_MIG_CHUNK + 8, EDU_MIG_CHUNK + 9, 0xffff, 0x10000,
+	0x10001, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 1ull << 31, 1ull << 32, ~0ull >> 1,
+	~0ull - 15, ~0ull,
+};
+
+enum mutation { FLIP, CUT, SWAP, REPEAT, LEAVE_OUT, SPLICE, RESIZE, RETAG, REFLAG, PIECE, INSERT,
+		NR_MUTATIONS };
+
+static size_t below(size_t limit)
+{
+	return limit ? rand() % limit : 0;
+}
+
+/* Whole records, and nothing else */
+static bool is_sound(const struct mig_data *data)
+{
+	struct record r;
+	size_t at = 0;
+
+	while (data->len - at >= sizeof(r)) {
+		memcpy(&r, data->p + at, sizeof(r));
+		at += sizeof(r);
+		if (r.size > data->len - at)
+			return false;
+		at += r.size;
+	}
+	return data->len && at == data->len;
+}
+
+/* Bytes [from, to) of @in go behind what @out has. */
+static void append(struct mig_data *out, const struct mig_data *in, size_t from, size_t to)
+{
+	memcpy(out->p + out->len, in->p + from, to - from);
+	out->len += to - from;
+}
+
+/* Make @out of @in, of which it may have a record twice; @other is another good stream. */
+static void mutate(enum mutation what, struct mig_data *out, const struct mig_data *in,
+		   const struct mig_data *other)
+{
+	unsigned int nr = records(in), i = below(nr), k = below(nr);
+	size_t at = record_at(in, i), end = record_at(in, i + 1);
+	size_t at2 = record_at(in, k), end2 = record_at(in, k + 1);
+	struct record *r = (struct record *)(out->p + at);
+	u32 *piece = (u32 *)(r + 1);
+
+	out->len = 0;
+	append(out, in, 0, in->len);
+	switch (what) {
+	case FLIP:
+		/* Most of the bytes are memory; a header is worth more. */
+		at = rand() & 1 ? at + below(32) : below(in->len);
+		out->p[at < in->len ? at : 0] ^= 1 << below(8);
+		break;
+	case CUT:
+		out->len = rand() & 1 ? at + below(18) : below(in->len);
+		if (out->len > in->len)
+			out->len = at;
+		break;
+	case SWAP:
+		if (at >= at2)
+			break;
+		out->len = at;
+		append(out, in, at2, end2);
+		append(out, in, end, at2);
+		append(out, in, at, end);
+		append(out, in, end2, in->len);
+		break;
+	case REPEAT:
+		out->len = at2;
+		append(out, in, at, end);
+		append(out, in, at2, in->len);
+		break;
+	case LEAVE_OUT:
+		out->len = at;
+		append(out, in, end, in->len);
+		break;
+	case SPLICE:
+		out->len = at;
+		k = below(records(other));
+		append(out, other, record_at(other, k), other->len);
+		break;
+	case RESIZE:
+		r->size = odd_sizes[below(LIB_ARRAY_SIZE(odd_sizes))];
+		break;
+	case RETAG:
+		r->tag = rand() & 1 ? ((struct record *)(in->p + at2))->tag ^ (rand() & 1) :
+				      (u32)rand();
+		break;
+	case REFLAG:
+		r->flags = 1u << below(32);
+		break;
+	case PIECE:
+		piece[below(2)] = odd_sizes[below(LIB_ARRAY_SIZE(odd_sizes))];
+		break;
+	default:
+		out->len = at;
+		*r = (struct record){ .size = below(4096), .flags = 1, .tag = rand() };
+		out->len += sizeof(*r) + r->size;
+		append(out, in, at, in->len);
+	}
+}
+
+/*
+ * A stream that was tampered with is refused, with a reason, or loaded for what it was; all of that
+ * within a bound, and after a reset the device can be used and loaded. FUZZ_SEED, printed when
+ * something is wrong, makes a run the same again, and FUZZ_ROUNDS longer.
+ */
 TEST_F(migration, fuzz)
 {
-	struct mig_data data = {}, bad;
-	unsigned int i, seed;
-	int data_fd, err;
+	const char *wish = getenv("FUZZ_SEED"), *longer = getenv("FUZZ_ROUNDS");
+	unsigned int seed = wish ? atoi(wish) : time(NULL), loads = 0;
+	int rounds = longer ? atoi(longer) : 4 * NR_MUTATIONS, i, n, data_fd, err, set;
+	struct mig_data good[2] = {}, bad[2] = {};
+	char text[VFIO_LAST_ERROR_LEN];
+	size_t most;
+	s64 start;
 
-	ASSERT_EQ(0, fill_device(&self->edu, self->mem, 8));
-	ASSERT_EQ(0, save(self->fd, &data));
-	bad.p = malloc(data.len);
-	bad.len = data.len;
-	for (seed = 1; seed <= 40; seed++) {
-		srand(seed);
-		memcpy(bad.p, data.p, data.len);
-		/* Most of the bytes are memory; a header is worth more. */
-		for (i = rand() % 4; i < 4; i++) {
-			size_t at = record_at(&data, rand() % records(&data));
-
-			if (rand() & 1)
-				at += rand() % 32;
-			else
-				at = rand() % data.len;
-			bad.p[at % data.len] ^= 1 << rand() % 8;
+	srand(seed);
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, fill_device(&self->edu, self->mem, 80 + i));
+		ASSERT_EQ(0, save(self->fd, &good[i]));
+		ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
+	}
+	most = good[0].len + good[1].len;
+	for (i = 0; i < 2; i++)
+		bad[i].p = malloc(8 * most);
+	for (i = 0; i < rounds; i++) {
+		n = 0;
+		mutate(i % NR_MUTATIONS, &bad[n], &good[0], &good[1]);
+		/* Two or three at once, as long as there are whole records to choose from */
+		while (!below(3) && n < 2 && bad[n & 1].len < 2 * most && is_sound(&bad[n & 1])) {
+			mutate(below(NR_MUTATIONS), &bad[!(n & 1)], &bad[n & 1], &good[1]);
+			n++;
 		}
 		ASSERT_EQ(0, to_state(self->fd, RESUMING, &data_fd));
-		err = mig_write(data_fd, bad.p, bad.len, 0);
-		if (mig_set(self->fd, RUNNING, NULL)) {
-			/* A size that has grown makes the rest a part of it. */
+		/* What the last error is before */
+		ASSERT_EQ(-EINVAL, mig_set(self->fd, 99, NULL));
+		start = clock_ms();
+		err = mig_write(data_fd, bad[n & 1].p, bad[n & 1].len,
+				below(4) ? 0 : 1 + below(1 << 20));
+		text[0] = 0;
+		set = mig_set(self->fd, RUNNING, NULL);
+		EXPECT_GT(60000, clock_ms() - start);
+		last_error(self->fd, text);
+		if (set) {
+			EXPECT_EQ(-EINVAL, set);
 			EXPECT_EQ(ERROR, mig_state(self->fd));
+			EXPECT_EQ(NULL, strstr(text, "no state")) TH_LOG("no reason was given");
 		} else {
-			EXPECT_EQ(0, err) TH_LOG("seed %u", seed);
-			EXPECT_TRUE(device_has(&self->edu, self->mem, 8)) TH_LOG("seed %u", seed);
+			loads++;
+			EXPECT_EQ(0, err);
+			EXPECT_TRUE(device_has(&self->edu, self->mem, 80) ||
+				    device_has(&self->edu, self->mem, 81));
 		}
+		EXPECT_TRUE(!err || err == -EINVAL);
+		EXPECT_EQ(-ENODEV, mig_write(data_fd, bad[0].p, 1, 0));
 		close(data_fd);
+		if (i % 16 == 15) {
+			EXPECT_EQ(0, load(self->fd, &good[1], 0));
+			EXPECT_EQ(0, mig_set(self->fd, RUNNING, NULL));
+			EXPECT_TRUE(device_has(&self->edu, self->mem, 81));
+		}
+		if (!_metadata->exit_code)
+			continue;
+		TH_LOG("FUZZ_SEED=%u, round %d, kind %d: write %d, SET %d, \"%s\"", seed, i,
+		       i % NR_MUTATIONS, err, set, text);
+		break;
 	}
-	free(data.p);
-	free(bad.p);
+	TH_LOG("FUZZ_SEED=%u: %u of %d streams were loaded", seed, loads, rounds);
+	EXPECT_EQ(0, load(self->fd, &good[0], 0));
+	EXPECT_EQ(0, mig_set(self->fd, RUNNING, NULL));
+	EXPECT_TRUE(device_has(&self->edu, self->mem, 80));
+	for (i = 0; i < 2; i++) {
+		free(good[i].p);
+		free(bad[i].p);
+	}
 }
 
 struct worker {
@@ -802,6 +944,122 @@ TEST_F(migration, two_at_once)
 	ASSERT_EQ(0, load(self->fd, &data, 0));
 	free(all);
 	free(data.p);
+}
+
+struct racer {
+	pthread_t thread;
+	int fd;
+	bool stop;
+	bool wrong;
+	int unexpected;
+};
+
+/* What a user does with a data file that is about to die, until it is dead. */
+static void *race_thread(void *arg)
+{
+	struct racer *r = arg;
+	char *p = malloc(1 << 20);
+	ssize_t n;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
+		struct vfio_precopy_info info;
+		struct pollfd poll_fd = { .fd = r->fd, .events = POLLIN };
+		int err = mig_precopy_info(r->fd, &info);
+
+		if (err && err != -EINVAL && err != -ENODEV)
+			r->unexpected = err;
+		if (poll(&poll_fd, 1, 10) < 0)
+			r->unexpected = -errno;
+		n = read(r->fd, p, 1 << 20);
+		if (n < 0 && errno != ENOMSG && errno != ENODEV)
+			r->unexpected = -errno;
+		if (n < 0 && errno == ENODEV)
+			break;
+	}
+	/* Dead is dead. */
+	r->wrong = read(r->fd, p, 1) != -1 || errno != ENODEV;
+	free(p);
+	return NULL;
+}
+
+/* Readers, and those who poll and ask, race with all that ends their file. */
+TEST_F(migration, readers_race)
+{
+	u32 from = self->features & VFIO_MIGRATION_PRE_COPY ? PRE_COPY : STOP_COPY;
+	struct racer r[3];
+	int round, i;
+
+	for (round = 0; round < 24; round++) {
+		memset(r, 0, sizeof(r));
+		ASSERT_EQ(0, mig_set(self->fd, from, &r[0].fd));
+		for (i = 0; i < 3; i++) {
+			r[i].fd = r[0].fd;
+			ASSERT_EQ(0, pthread_create(&r[i].thread, NULL, race_thread, &r[i]));
+		}
+		usleep(rand() % 20000);
+		switch (round % 4) {
+		case 0:
+			EXPECT_EQ(0, reset(self->fd));
+			break;
+		case 1:
+			EXPECT_EQ(0, mig_set(self->fd, RUNNING, NULL));
+			break;
+		case 2:
+			EXPECT_EQ(0, mig_set(self->fd, STOP_COPY, NULL));
+			EXPECT_EQ(0, mig_set(self->fd, RESUMING, NULL));
+			EXPECT_EQ(0, reset(self->fd));
+			break;
+		default:
+			EXPECT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/reset", self->bdf));
+		}
+		EXPECT_EQ(RUNNING, mig_state(self->fd));
+		for (i = 0; i < 3; i++) {
+			__atomic_store_n(&r[i].stop, true, __ATOMIC_RELEASE);
+			pthread_join(r[i].thread, NULL);
+			EXPECT_EQ(0, r[i].unexpected) TH_LOG("round %d", round);
+			EXPECT_FALSE(r[i].wrong) TH_LOG("round %d", round);
+		}
+		close(r[0].fd);
+	}
+	/* With the device taken away as well */
+	ASSERT_EQ(0, mig_set(self->fd, from, &r[0].fd));
+	r[0].stop = false;
+	ASSERT_EQ(0, pthread_create(&r[0].thread, NULL, race_thread, &r[0]));
+	edu_mig_close(&self->edu);
+	pthread_join(r[0].thread, NULL);
+	EXPECT_EQ(0, r[0].unexpected);
+	EXPECT_FALSE(r[0].wrong);
+	close(r[0].fd);
+}
+
+/* Kernel memory that is not used, in KiB */
+static long memory_free(void)
+{
+	char text[4096] = "", *p;
+	int fd = open("/proc/meminfo", O_RDONLY);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	p = n > 0 ? strstr(text, "MemFree:") : NULL;
+	return p ? atol(p + 8) : -1;
+}
+
+/* A user who keeps their dead files, which are many, keeps no buffers with them. */
+TEST_F(migration, dead_files)
+{
+	int fds[64], i;
+	long before;
+
+	before = memory_free();
+	for (i = 0; i < (int)LIB_ARRAY_SIZE(fds); i++) {
+		ASSERT_EQ(0, mig_set(self->fd, i & 1 ? RESUMING : STOP_COPY, &fds[i]));
+		if (i & 1)
+			ASSERT_EQ(0, reset(self->fd));
+	}
+	ASSERT_EQ(0, reset(self->fd));
+	EXPECT_GT(64 << 10, before - memory_free());
+	for (i = 0; i < (int)LIB_ARRAY_SIZE(fds); i++)
+		close(fds[i]);
 }
 
 /* A buffer that is not all there: no byte of the stream is lost. */

@@ -311,10 +311,13 @@ void vfio_mig_open(struct vfio_pci_device *vpd)
 	if (!mig)
 		return;
 	guard(mutex)(&mig->lock);
-	mig->flags = 0;
 	mig->state = VFIO_DEVICE_STATE_RUNNING;
 	mig->tells_again = false;
-	mig->features = mig->ops->features(vpd);
+	/* A reset meanwhile keeps the device from answering. There is nothing to forget yet. */
+	do {
+		mig->flags = 0;
+		mig->features = mig->ops->features(vpd);
+	} while (READ_ONCE(mig->flags));
 }
 
 /**

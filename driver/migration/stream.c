@@ -137,6 +137,9 @@ static long vfio_mig_save(struct vfio_mig *mig)
 	}
 	if (mig->final)
 		n = mig->ops->save_final(mig->vpd, vfio_buf_data(buf), buf->room, &tag);
+	/* The function was reset, or the session ends. So does the file, with no error of its own. */
+	if (READ_ONCE(mig->flags))
+		return -1;
 	if (n > 0) {
 		vfio_stream_push(stream, buf, tag, n);
 		return 0;
@@ -175,7 +178,8 @@ static void vfio_mig_load(struct vfio_mig *mig)
 	}
 	scoped_guard(vfio_pci, mig->vpd)
 		vfio_pci_decode_let_go(mig->vpd);
-	vfio_stream_loaded(mig->stream, ret);
+	if (!READ_ONCE(mig->flags))
+		vfio_stream_loaded(mig->stream, ret);
 }
 
 /**
