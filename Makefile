@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
-# Everything is built by, and for, the pinned tools and kernel of qemu-tests/, unless
-# KDIR names the build folder of another kernel; then by the host's tools.
+# Everything is built with the pinned tools of qemu-tests/ for its kernel, unless KDIR names the
+# build folder of another kernel; then, the host's tools are used.
 
-# What is made for machines of another architecture is in folders of its own.
+# Output for other architectures goes to separate folders.
 ifeq ($(ARCH),arm64)
 arch := -arm64
 cross := ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-
 endif
 out = build/$@$(arch)
 
-# Several calls may want the same; every one of them sees it finished.
+# Concurrent calls may build the same; each of them waits until it is complete.
 SHELL := /bin/bash
 .SHELLFLAGS := -euc
 locked = mkdir -p build && exec 8>$(out).lock && flock 8 &&
 
 in_root := qemu-tests/in-root
 
-# As quiet as this make: inside, nothing is known of it.
+# As quiet as this make, whose flags are not passed on.
 quiet = $(if $(V),V=$(V),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),--silent))
 
-# The kernel's make, on our Kbuild, with output in $(out). The warnings that the
-# pinned compilers know stay the same, so none is let through.
+# The kernel's make, on our Kbuild, with output in $(out). The pinned compilers always give the
+# same warnings, so all of them are errors.
 kbuild = $(locked) \
 	kernel=$$(qemu-tests/kernel $(addprefix --arch ,$(arch:-%=%)) $(1)) && \
 	mkdir -p $(out) && \
@@ -31,11 +31,11 @@ kbuild = $(locked) \
 help:
 	@sed -n 's/^#: \?//p' $(firstword $(MAKEFILE_LIST))
 
-#: make demo             a guest on a drive of its own: the main job, shown
+#: make demo             show the main use case: a guest with a drive of its own
 #: make check            the tests for every change; STEPS="..." for some, STEPS=help for more
 #: make check-all        all tests on the PC; before a release
 #: make check-arm64      all tests on the arm64 machine
-#: make bench            what operations cost here and on the in-tree driver, in instructions
+#: make bench            compare the cost of operations with the in-tree driver, in instructions
 #: make bench-wall       the same in nanoseconds
 #: make shell            a shell in a test machine with the modules loaded
 #:
@@ -45,10 +45,10 @@ help:
 #: make clean            remove what was built; the cache of kernels and tools stays
 #:
 #: make modules KDIR=/lib/modules/$(uname -r)/build          for the running kernel
-#: make modules_install KDIR=/lib/modules/$(uname -r)/build  the same, and install
+#: make modules_install KDIR=/lib/modules/$(uname -r)/build  and install them
 
 ifdef KDIR
-# Kernels before 6.13 ignore MO and build in the source.
+# Kernels before 6.13 ignore MO, and build in the source tree.
 host_kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/build/host
 
 .PHONY: modules modules_install
@@ -74,7 +74,7 @@ modules-sparse:
 	@$(call kbuild,,C=2 CHECK=/src/qemu-tests/sparse)
 
 modules_install:
-	@echo 'say for which kernel: make modules_install KDIR=/lib/modules/$$(uname -r)/build' >&2
+	@echo 'name the kernel: make modules_install KDIR=/lib/modules/$$(uname -r)/build' >&2
 	@exit 1
 endif
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A function that does not answer for a while, as when its link is down: BIND says so, and it is as
- * good as ever when it is back. In-tree BIND succeeds, and takes all ones for its config space.
+ * A function that does not answer for a while, for example because its link is down: BIND fails
+ * with a reason, and works when the function is back. In-tree, BIND succeeds, and the config space
+ * that it saves is all ones.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,10 +24,10 @@ FIXTURE(absent)
 {
 	const char *bdf;
 	char port[BDF_LEN];
-	/* The buses behind the port, as they are */
+	/* The real bus numbers behind the port */
 	u16 buses;
 	struct session s;
-	/* The hardware's, in a session */
+	/* The hardware's header during a session */
 	u8 header[HEADER];
 };
 
@@ -37,7 +38,7 @@ FIXTURE_VARIANT(absent)
 
 FIXTURE_ALL_DEVICES(absent);
 
-/* Secondary and subordinate bus number of the port: requests for another bus go nowhere. */
+/* Change the port's secondary and subordinate bus number, so that requests do not arrive. */
 static int set_buses(FIXTURE_DATA(absent) *self, u16 buses)
 {
 	return sysfs_config_write(self->port, PCI_SECONDARY_BUS, &buses, sizeof(buses));
@@ -90,7 +91,7 @@ FIXTURE_TEARDOWN(absent)
 	close(iommufd_);								\
 } while (0)
 
-/* As the session before, and all that it can do works. */
+/* Its header is unchanged, and everything works. */
 #define EXPECT_BACK() do {								\
 	struct exercise x_;								\
 	u8 header_[HEADER];								\
@@ -104,7 +105,7 @@ FIXTURE_TEARDOWN(absent)
 	exercise_end(&x_);								\
 } while (0)
 
-/* It is clean: nobody has touched it since it was reset. */
+/* The function is clean. */
 TEST_F(absent, idle)
 {
 	ASSERT_TRUE(power_close(&self->s));
@@ -116,7 +117,7 @@ TEST_F(absent, idle)
 	EXPECT_BACK();
 }
 
-/* It does not wake up, and is asleep again, for all that the kernel knows, when it is back. */
+/* It does not wake up. As far as the kernel knows, it is asleep again when it is back. */
 TEST_F(absent, asleep)
 {
 	ASSERT_TRUE(power_close(&self->s));
@@ -126,7 +127,7 @@ TEST_F(absent, asleep)
 	EXPECT_BACK();
 }
 
-/* The same, but it is back while the kernel takes it for awake. */
+/* The same, but it is back while the kernel believes that it is awake. */
 TEST_F(absent, woken_up_too_early)
 {
 	ASSERT_TRUE(power_close(&self->s));
@@ -138,7 +139,7 @@ TEST_F(absent, woken_up_too_early)
 	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", self->bdf));
 }
 
-/* What its user had changed is given back, and reset, when that can be done. */
+/* It is restored and reset after its session, once that is possible. */
 TEST_F(absent, in_use)
 {
 	ASSERT_EQ(0, config_write(self->s.fd, PCI_CACHE_LINE_SIZE, 1, 0x5a));
@@ -152,7 +153,7 @@ TEST_F(absent, in_use)
 	EXPECT_BACK();
 }
 
-/* Nobody has it, and its VFs are to be made: the driver looks at no session's state. */
+/* VFs are to be created without a session: the driver must not use the state of one. */
 TEST_F(absent, virtual_functions)
 {
 	char was[8], total[8];

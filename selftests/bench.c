@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What each operation costs on the driver that is loaded, in nanoseconds of CLOCK_MONOTONIC: in a
- * machine that counts instructions (vm --icount) these are instructions, and time slept.
+ * Measures the cost of operations on the loaded driver, in nanoseconds of CLOCK_MONOTONIC. In a
+ * machine that counts instructions (vm --icount), these are instructions, and time slept.
  *
  * Prints "OPERATION<tab>FLOOR<tab>COST" lines; FLOOR names the operation that is the cheapest
  * system call of the same kind, "-" for none. qemu-tests/bench makes a table of two such runs.
@@ -29,7 +29,7 @@
 
 #define VECTORS		64
 #define CALLS		2000
-/* Costly ones are repeated less often. */
+/* Expensive operations are repeated less often. */
 #define ROUNDS		5
 
 /* BAR of ivshmem with its memory */
@@ -63,7 +63,7 @@ static void need0(int err, const char *what)
 	need(!err, what);
 }
 
-/* The cost of one of many calls of @call, after some that warm up. */
+/* The average cost of @call, after some calls to warm up. */
 #define MEASURE(name, floor, call) do {				\
 	s64 start_;						\
 	int i_;							\
@@ -141,7 +141,7 @@ static void bench_info(int fd)
 	MEASURE("GET_IRQ_INFO", IOCTL_FLOOR, ioctl(fd, VFIO_DEVICE_GET_IRQ_INFO, &irq));
 }
 
-/* Of a BAR that is plain memory, so that all of the cost is the driver's. */
+/* Accesses to a BAR that is plain memory, so that only the driver costs anything. */
 static void bench_bar(int fd)
 {
 	off_t bar = region_offset(IVSHMEM_MEMORY);
@@ -247,7 +247,7 @@ static void bench_attach(struct session *s)
 	result("replace", "-", median(swap, ROUNDS));
 }
 
-/* What it costs a VMM when its guest changes a device's tables, and an entry in them */
+/* The cost for a VMM when its guest changes a device's tables, or an entry in them */
 static void bench_nesting(struct session *s)
 {
 	s64 swap[ROUNDS], page[ROUNDS], start;
@@ -318,7 +318,7 @@ static s64 time_bitmap(const struct session *s, u32 hwpt)
 	return now() - start;
 }
 
-/* What it costs to ask which pages were written, and the device to be asked about */
+/* The cost of reading dirty bitmaps, and of tracking for the device */
 static void bench_dirty(struct session *s)
 {
 	struct iommu_hwpt_alloc cmd = {
@@ -459,7 +459,7 @@ static long faults(void)
 	return usage.ru_minflt + usage.ru_majflt;
 }
 
-/* A pointer that the first program to come along would get: from mmap() without a wish. */
+/* A mapping as a simple program makes it, with mmap() at no particular address */
 static void bench_touch(const char *bdf, const char *name, const char *faults_name)
 {
 	struct vfio_region_info info;
@@ -484,7 +484,7 @@ static void bench_touch(const char *bdf, const char *name, const char *faults_na
 	session_close(&s);
 }
 
-/* From open() to the first read of a register that gets an answer */
+/* From open() to the first successful read of a register */
 static s64 time_open(struct session *s, const char *bdf)
 {
 	s64 start = now();
@@ -510,7 +510,7 @@ static void bench_session(const char *bdf)
 	int round;
 
 	for (round = 0; round < ROUNDS; round++) {
-		/* Long enough for every reset, not for an idle device to fall asleep. */
+		/* Long enough for any reset, but not for an idle device to be suspended. */
 		usleep(500 * 1000);
 		awake[round] = time_open(&s, bdf);
 		closing[round] = time_close(&s);
