@@ -71,6 +71,18 @@ static const struct command {
 		"  -f, --force     even if it is in use: the user is asked to release it\n",
 		{ OPT_PERSIST, 'f' },
 	},
+	{
+		"info", cmd_info, "DEVICE...", "", {},
+	},
+	{
+		"doctor", cmd_doctor, "[DEVICE]...", "", {},
+	},
+	{
+		"watch", cmd_watch, "[--interval S] [--count N] [DEVICE]...",
+		"  -i, --interval S   seconds between two lines (1)\n"
+		"  -n, --count N      how many times (until interrupted)\n",
+		{ 'i', 'n' },
+	},
 };
 
 static const char devices_help[] =
@@ -82,7 +94,10 @@ static void usage(FILE *file)
 	fputs("Usage: vfioctl COMMAND [OPTION]... [DEVICE]...\n\n"
 	      "  list     functions: driver, IOMMU group, node, user, state\n"
 	      "  bind     make functions available to VMs and user space drivers\n"
-	      "  unbind   give them back to the host\n\n"
+	      "  unbind   give them back to the host\n"
+	      "  info     what a user of the device finds: regions, interrupts, features\n"
+	      "  doctor   why this host, or a device, cannot be assigned, and what mends it\n"
+	      "  watch    interrupts, faults, resets and errors, live\n\n"
 	      "  -j, --json      output for programs\n"
 	      "  -h, --help      help, also of a command\n"
 	      "  -V, --version   the version\n\n", file);

@@ -57,6 +57,9 @@ struct options {
 int cmd_list(const struct options *options);
 int cmd_bind(const struct options *options);
 int cmd_unbind(const struct options *options);
+int cmd_info(const struct options *options);
+int cmd_doctor(const struct options *options);
+int cmd_watch(const struct options *options);
 
 int select_functions(struct host *host, const struct options *options,
 		     struct function ***selected, size_t *n);
