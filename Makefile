@@ -41,6 +41,7 @@ help:
 #:
 #: make modules          build the modules for the test machine's kernel
 #: make selftests        build the tests that run in the machine
+#: make tools            build vfioctl and its manual pages
 #: make ... ARCH=arm64   either for the arm64 machine
 #: make clean            remove what was built; the cache of kernels and tools stays
 #:
@@ -83,6 +84,15 @@ selftests:
 	@$(locked) source=$$(qemu-tests/kernel --source) && mkdir -p $(out) && \
 	$(in_root) make -j$$(nproc) --no-print-directory -C /src/selftests \
 		O=/src/$(out) KSRC=/cache/$${source##*/} $(if $(arch),CC=aarch64-linux-gnu-gcc)
+
+.PHONY: tools tools-sanitized
+tools:
+	@$(locked) $(in_root) make -j$$(nproc) --no-print-directory -C /src/tools/vfioctl O=/src/$(out)
+
+# With what finds wrong uses of memory, for the tests
+tools-sanitized:
+	@$(locked) $(in_root) make -j$$(nproc) --no-print-directory -C /src/tools/vfioctl O=/src/$(out) \
+		SANITIZE=1
 
 .PHONY: check check-all check-arm64 demo bench bench-wall shell
 check:
