@@ -2,7 +2,7 @@
 /*
  * PASIDs: one device, many address spaces, each transfer saying whose it is. Done by edu-pasid,
  * which only the QEMU of qemu-tests/qemu has, behind an IOMMU that knows PASIDs: VT-d in scalable
- * mode (vm --patched-qemu --iommu intel-scalable --device edu-pasid).
+ * mode (vm --iommu intel-scalable --device edu-pasid).
  */
 #include <errno.h>
 #include <pthread.h>

@@ -16,11 +16,11 @@ from lib.peers import SHMEM
 
 # Machines to run guests in, as options of vm.
 MACHINES = {
-    "x86": ["--patched-qemu"],
+    "x86": [],
     # Its IOMMU supports nested translation for guests.
     "x86-nested": ["--iommu", "intel-nested"],
     # With devices that can migrate; and with an IOMMU with dirty tracking.
-    "x86-migration": ["--patched-qemu"],
+    "x86-migration": [],
     "x86-dirty": ["--iommu", "intel-dirty"],
     "arm64": ["--arch", "arm64"],
 }
