@@ -15,10 +15,15 @@
 #include "lib/exercise.h"
 #include "lib/harness.h"
 #include "lib/iommufd.h"
+#include "lib/module.h"
 #include "lib/power.h"
 #include "lib/vfs.h"
 
 #define HEADER 64
+#define ODD "odd-function"
+#define ODD_MUTE "/sys/module/odd_function/parameters/mute"
+/* What the host has in a register that each reset clears, as a wake-up can be one */
+#define LINE 0x40
 
 FIXTURE(absent)
 {
@@ -55,6 +60,15 @@ static int hide(FIXTURE_DATA(absent) *self)
 	return err == sizeof(command) && command == 0xffff ? 0 : -EIO;
 }
 
+static int set_line(const char *bdf, u8 line)
+{
+	int err = sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", bdf);
+
+	if (!err)
+		err = sysfs_config_write(bdf, PCI_CACHE_LINE_SIZE, &line, 1);
+	return err ? err : sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", bdf);
+}
+
 FIXTURE_SETUP(absent)
 {
 	self->buses = 0;
@@ -65,8 +79,10 @@ FIXTURE_SETUP(absent)
 	ASSERT_EQ(0, sysfs_port(self->bdf, self->port));
 	ASSERT_EQ(sizeof(self->buses), sysfs_config(self->port, PCI_SECONDARY_BUS, &self->buses,
 						    sizeof(self->buses)));
+	ASSERT_EQ(0, set_line(self->bdf, LINE));
 	ASSERT_EQ(0, session_open(&self->s, self->bdf));
 	ASSERT_EQ(HEADER, sysfs_config(self->bdf, 0, self->header, HEADER));
+	ASSERT_EQ(LINE, self->header[PCI_CACHE_LINE_SIZE]);
 }
 
 FIXTURE_TEARDOWN(absent)
@@ -74,6 +90,8 @@ FIXTURE_TEARDOWN(absent)
 	if (self->buses)
 		set_buses(self, self->buses);
 	session_close(&self->s);
+	if (self->bdf)
+		set_line(self->bdf, 0);
 }
 
 #define EXPECT_ABSENT() do {								\
@@ -127,16 +145,32 @@ TEST_F(absent, asleep)
 	EXPECT_BACK();
 }
 
-/* The same, but it is back while the kernel believes that it is awake. */
+/* The same, but it is back while the kernel believes that it is awake. Waking it up is a reset. */
 TEST_F(absent, woken_up_too_early)
 {
+	char args[64];
+
+	sprintf(args, "device=%s forgets=1", self->bdf);
 	ASSERT_TRUE(power_close(&self->s));
 	ASSERT_EQ(0, hide(self));
 	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", self->bdf));
 	EXPECT_ABSENT();
 	ASSERT_EQ(0, set_buses(self, self->buses));
+	ASSERT_EQ(0, module_load(ODD, args));
 	EXPECT_BACK();
+	ASSERT_EQ(0, module_unload(ODD));
 	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", self->bdf));
+}
+
+/* It is put to sleep while it does not answer: that is not saved, for when it wakes up. */
+TEST_F(absent, falls_asleep)
+{
+	ASSERT_TRUE(power_close(&self->s));
+	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", self->bdf));
+	ASSERT_EQ(0, hide(self));
+	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", self->bdf));
+	EXPECT_TRUE(power_sleeps(self->bdf));
+	EXPECT_BACK();
 }
 
 /* It is restored and reset after its session, once that is possible. */
@@ -151,6 +185,54 @@ TEST_F(absent, in_use)
 	EXPECT_TRUE(power_sleeps(self->bdf));
 	EXPECT_ABSENT();
 	EXPECT_BACK();
+}
+
+/* The reset after a session is its end: what it did not get back then, it gets from the next. */
+TEST_F(absent, dies_in_its_reset)
+{
+	char args[64];
+
+	if (sysfs_read(args, sizeof(args), "/sys/bus/pci/devices/%s/reset_method", self->bdf) <= 1)
+		SKIP(return, "it has no reset of its own");
+	sprintf(args, "device=%s dies=1", self->bdf);
+	ASSERT_EQ(0, config_write(self->s.fd, PCI_CACHE_LINE_SIZE, 1, 0x5a));
+	ASSERT_EQ(0, module_load(ODD, args));
+	session_close(&self->s);
+	EXPECT_ABSENT();
+	EXPECT_EQ(0, sysfs_write("0", ODD_MUTE));
+	ASSERT_EQ(0, module_unload(ODD));
+	EXPECT_BACK();
+}
+
+/* How often the kernel's log has a text, since it was last looked into */
+static int log_count(int log, const char *text)
+{
+	char line[1024];
+	ssize_t n;
+	int count = 0;
+
+	while ((n = read(log, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		line[n > 0 ? n : 0] = 0;
+		count += !!strstr(line, text);
+		errno = 0;
+	}
+	return count;
+}
+
+/* The driver comes to it meanwhile: it does not take all ones for a configuration that was lost. */
+TEST_F(absent, probed)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	ASSERT_LE(0, lseek(log, 0, SEEK_END));
+	session_close(&self->s);
+	ASSERT_EQ(0, sysfs_unbind(self->bdf));
+	ASSERT_EQ(0, hide(self));
+	ASSERT_EQ(0, sysfs_bind(self->bdf));
+	EXPECT_ABSENT();
+	EXPECT_EQ(0, log_count(log, "has been reset by somebody"));
+	EXPECT_BACK();
+	close(log);
 }
 
 /* VFs are to be created without a session: the driver must not use the state of one. */

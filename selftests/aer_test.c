@@ -429,11 +429,13 @@ TEST_F(aer, fatal_with_intx_that_stops_msi)
 {
 	int efd = event_new();
 	char args[64];
+	u8 before[64], after[64];
 	u16 command;
 
 	OURS_ONLY();
 	if (variant->inject != inject_by_port)
 		SKIP(return, "aer_inject changes what is read, as odd-function does");
+	ASSERT_EQ(64, sysfs_config(self->bdf, 0, before, 64));
 	sprintf(args, "device=%s intx_stops_msi=1", self->bdf);
 	ASSERT_EQ(0, module_load(ODD, args));
 	EXPECT_EQ(0, irq_eventfd(self->s.fd, VFIO_PCI_MSI_IRQ_INDEX, 0, efd));
@@ -447,6 +449,10 @@ TEST_F(aer, fatal_with_intx_that_stops_msi)
 	EXPECT_EQ(0, log_wait(self->log));
 	EXPECT_EQ(2, sysfs_config(self->bdf, PCI_COMMAND, &command, 2));
 	EXPECT_EQ(PCI_COMMAND_MASTER, command & (PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE));
+	/* Not all ones, which it read as at the freeze */
+	EXPECT_EQ(64, sysfs_config(self->bdf, 0, after, 64));
+	EXPECT_EQ(0, memcmp(before + PCI_CLASS_REVISION, after + PCI_CLASS_REVISION,
+			    64 - PCI_CLASS_REVISION));
 	EXPECT_EQ(0, irq_disable(self->s.fd, VFIO_PCI_MSI_IRQ_INDEX));
 	EXPECT_EQ(2, sysfs_config(self->bdf, PCI_COMMAND, &command, 2));
 	EXPECT_EQ(PCI_COMMAND_INTX_DISABLE, command & PCI_COMMAND_INTX_DISABLE);

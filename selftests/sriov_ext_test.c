@@ -315,6 +315,26 @@ TEST_F(sriov, vf_does_not_answer)
 	close(fd);
 }
 
+/* Nor is it reset then, with its PF or alone, which would take the PCI core a minute. */
+TEST_F(sriov, vf_that_does_not_answer_is_not_reset)
+{
+	unsigned int pos = sysfs_ext_cap(self->v.pf_bdf, PCI_EXT_CAP_ID_SRIOV);
+	u16 with, without;
+
+	ASSERT_LT(0, pos);
+	pos += PCI_SRIOV_CTRL;
+	ASSERT_EQ(2, sysfs_config(self->v.pf_bdf, pos, &with, 2));
+	without = with & ~PCI_SRIOV_CTRL_VFE;
+	ASSERT_EQ(0, sysfs_config_write(self->v.pf_bdf, pos, &without, 2));
+	EXPECT_EQ(-ENODEV, vfio_ioctl(self->v.vf[0].fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_REASON(self->v.vf[0].fd, "does not answer");
+	EXPECT_EQ(-ENODEV, hot_reset(self));
+	EXPECT_REASON(self->v.pf.fd, "does not answer");
+	ASSERT_EQ(0, sysfs_config_write(self->v.pf_bdf, pos, &with, 2));
+	EXPECT_EQ(0, vfio_ioctl(self->v.vf[0].fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(0, hot_reset(self));
+}
+
 /* The kernel's log is the only place that tells the end of a recovery. */
 static bool recovered(int log)
 {

@@ -428,9 +428,9 @@ static int vfio_pci_check_fds(struct vfio_cmd *cmd, const struct vfio_pci_reset_
  * vfio_pci_hot_reset_ioctl - answer VFIO_DEVICE_PCI_HOT_RESET
  * @cmd: struct vfio_pci_hot_reset, and files of devices in other iommufd contexts
  *
- * Return: 0; -ENODEV when neither slot nor bus can be reset; -EINVAL when a function is not the
- * caller's, or a file is not a bound device; -EBADF when an fd is not open; -EAGAIN when the PCI
- * core has a function locked; another error of the reset
+ * Return: 0; -ENODEV when neither slot nor bus can be reset, or a function does not answer; -EINVAL
+ * when a function is not the caller's, or a file is not a bound device; -EBADF when an fd is not
+ * open; -EAGAIN when the PCI core has a function locked; another error of the reset
  */
 int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd)
 {
@@ -460,6 +460,8 @@ int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd)
 	ret = vfio_pci_set_reset(set);
 	if (ret == -EAGAIN)
 		vfio_err(cmd->file, ret, "a function is being reset or unbound by somebody else");
+	else if (ret == -ENODEV)
+		vfio_err(cmd->file, ret, "a function does not answer");
 	else if (ret)
 		vfio_err(cmd->file, ret, "the reset failed");
 	return ret;

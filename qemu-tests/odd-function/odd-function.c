@@ -3,6 +3,7 @@
  * Make a function misbehave in rare ways, or at the right moment, while the module is loaded.
  */
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/iommu.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
@@ -16,6 +17,10 @@ static bool mute;
 module_param(mute, bool, 0600);
 MODULE_PARM_DESC(mute, "its config space does not answer; can be changed");
 
+static bool dies;
+module_param(dies, bool, 0);
+MODULE_PARM_DESC(dies, "once it has been reset, it is mute before all of its configuration is back");
+
 static bool blocked;
 module_param(blocked, bool, 0);
 MODULE_PARM_DESC(blocked, "user space accesses to its config space wait, as during a reset");
@@ -27,6 +32,10 @@ MODULE_PARM_DESC(locked, "somebody holds its device lock");
 static bool intx_stops_msi;
 module_param(intx_stops_msi, bool, 0);
 MODULE_PARM_DESC(intx_stops_msi, "its Interrupt Disable bit is known to disable MSI as well");
+
+static bool forgets;
+module_param(forgets, bool, 0);
+MODULE_PARM_DESC(forgets, "D3hot to D0 resets its cache line size, if that may be a reset");
 
 static uint d3hot_delay;
 module_param(d3hot_delay, uint, 0);
@@ -40,10 +49,15 @@ static bool firmware_maps;
 module_param(firmware_maps, bool, 0);
 MODULE_PARM_DESC(firmware_maps, "firmware requires a mapping for it at all times, as by an RMRR");
 
+static int recovers;
+module_param(recovers, int, 0600);
+MODULE_PARM_DESC(recovers, "a recovery comes to it (1), freezes it when told to (2), and thaws it (3), which is done (4)");
+
 static struct pci_dev *pdev;
 static struct pci_ops *old_ops;
 static struct pci_bus *bus, *old_bus;
 static unsigned int old_delay;
+static bool resetting;
 static struct task_struct *holder;
 static DECLARE_COMPLETION(held);
 
@@ -55,9 +69,40 @@ static int mute_read(struct pci_bus *bus, unsigned int devfn, int pos, int size,
 	return PCIBIOS_SUCCESSFUL;
 }
 
+/* The PCI core disables what it resets by a write of this value, and restores all of the dword. */
+static void look_for_reset(int pos, int size, u32 val)
+{
+	if (!dies || pos != PCI_COMMAND)
+		return;
+	if (size == 2 && val == PCI_COMMAND_INTX_DISABLE)
+		resetting = true;
+	if (size != 4 || !resetting)
+		return;
+	dies = false;
+	WRITE_ONCE(mute, true);
+}
+
+/* QEMU's models keep all there is, though most do not say so. */
+static bool wakes_up(struct pci_bus *bus, int pos, u32 val)
+{
+	u32 pmcsr;
+
+	if (!forgets || !pdev->pm_cap || pos != pdev->pm_cap + PCI_PM_CTRL)
+		return false;
+	old_ops->read(bus, pdev->devfn, pos, 2, &pmcsr);
+	return !(pmcsr & PCI_PM_CTRL_NO_SOFT_RESET) &&
+	       (pmcsr & PCI_PM_CTRL_STATE_MASK) == (__force u32)PCI_D3hot &&
+	       (val & PCI_PM_CTRL_STATE_MASK) == (__force u32)PCI_D0;
+}
+
 static int mute_write(struct pci_bus *bus, unsigned int devfn, int pos, int size, u32 val)
 {
-	if (devfn != pdev->devfn || !READ_ONCE(mute))
+	if (devfn != pdev->devfn)
+		return old_ops->write(bus, devfn, pos, size, val);
+	look_for_reset(pos, size, val);
+	if (!READ_ONCE(mute) && wakes_up(bus, pos, val))
+		old_ops->write(bus, devfn, PCI_CACHE_LINE_SIZE, 1, 0);
+	if (!READ_ONCE(mute))
 		return old_ops->write(bus, devfn, pos, size, val);
 	return PCIBIOS_SUCCESSFUL;
 }
@@ -148,9 +193,52 @@ static int hold_lock(void *unused)
 	return 0;
 }
 
-static int lock(void)
+static const struct pci_error_handlers *handlers(void)
 {
-	holder = kthread_run(hold_lock, NULL, "odd-function");
+	struct pci_driver *driver = pci_dev_driver(pdev);
+
+	return driver ? driver->err_handler : NULL;
+}
+
+/* As the PCI core calls its driver: inside a walk over its bus. Nothing is really reset. */
+static int recover_one(struct pci_dev *one, void *unused)
+{
+	if (one != pdev)
+		return 0;
+	complete(&held);
+	while (READ_ONCE(recovers) < 2 && !kthread_should_stop())
+		msleep(20);
+	scoped_guard(device, &pdev->dev) {
+		if (handlers())
+			handlers()->error_detected(pdev, pci_channel_io_frozen);
+	}
+	while (READ_ONCE(recovers) < 3 && !kthread_should_stop())
+		msleep(20);
+	scoped_guard(device, &pdev->dev) {
+		if (handlers()) {
+			handlers()->slot_reset(pdev);
+			handlers()->resume(pdev);
+		}
+	}
+	WRITE_ONCE(recovers, 4);
+	return 0;
+}
+
+static int recover(void *unused)
+{
+	pci_walk_bus(pdev->bus, recover_one, NULL);
+	set_current_state(TASK_IDLE);
+	while (!kthread_should_stop()) {
+		schedule();
+		set_current_state(TASK_IDLE);
+	}
+	__set_current_state(TASK_RUNNING);
+	return 0;
+}
+
+static int hold(int (*fn)(void *unused))
+{
+	holder = kthread_run(fn, NULL, "odd-function");
 	if (IS_ERR(holder))
 		return PTR_ERR(holder);
 	wait_for_completion(&held);
@@ -167,7 +255,8 @@ static int __init odd_function_init(void)
 	pdev = pci_get_domain_bus_and_slot(domain, nr, PCI_DEVFN(slot, fn));
 	if (!pdev)
 		return -ENODEV;
-	ret = firmware_maps ? add_firmwares_map() : vf_bus ? add_bus() : locked ? lock() : 0;
+	ret = firmware_maps ? add_firmwares_map() : vf_bus ? add_bus() :
+	      locked ? hold(hold_lock) : recovers ? hold(recover) : 0;
 	if (ret) {
 		pci_dev_put(pdev);
 		return ret;

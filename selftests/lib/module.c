@@ -14,8 +14,8 @@ int module_load(const char *name, const char *args)
 	char path[128];
 	int fd, err;
 
-	snprintf(path, sizeof(path), "build/modules%s/qemu-tests/%s/%s.ko",
-		 debug && *debug == '1' ? "-debug" : "", name, name);
+	snprintf(path, sizeof(path), "build/modules%s%s/qemu-tests/%s/%s.ko",
+		 debug && *debug == '1' ? "-debug" : "", ARM64 ? "-arm64" : "", name, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
