@@ -127,7 +127,7 @@ TEST_F(absent, asleep)
 	EXPECT_BACK();
 }
 
-/* The same, but it is back while the kernel believes that it is awake. */
+/* The same, but it is back while the kernel takes it for awake. */
 TEST_F(absent, woken_up_too_early)
 {
 	ASSERT_TRUE(power_close(&self->s));
@@ -139,7 +139,7 @@ TEST_F(absent, woken_up_too_early)
 	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", self->bdf));
 }
 
-/* It is restored and reset after its session, once that is possible. */
+/* What its user had changed is given back, and reset, when that can be done. */
 TEST_F(absent, in_use)
 {
 	ASSERT_EQ(0, config_write(self->s.fd, PCI_CACHE_LINE_SIZE, 1, 0x5a));
@@ -153,7 +153,7 @@ TEST_F(absent, in_use)
 	EXPECT_BACK();
 }
 
-/* VFs are to be created without a session: the driver must not use the state of one. */
+/* Nobody has it, and its VFs are to be made: the driver looks at no session's state. */
 TEST_F(absent, virtual_functions)
 {
 	char was[8], total[8];

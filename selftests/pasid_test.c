@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * PASIDs: one device, many address spaces, with one selected by each transfer. With edu-pasid,
- * which only the QEMU of qemu-tests/qemu has, behind an IOMMU that supports PASIDs: VT-d in
- * scalable mode (vm --patched-qemu --iommu intel-scalable --device edu-pasid).
+ * PASIDs: one device, many address spaces, each transfer saying whose it is. Done by edu-pasid,
+ * which only the QEMU of qemu-tests/qemu has, behind an IOMMU that knows PASIDs: VT-d in scalable
+ * mode (vm --patched-qemu --iommu intel-scalable --device edu-pasid).
  */
 #include <errno.h>
 #include <pthread.h>

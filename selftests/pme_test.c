@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Power management events of a device in low power. With edu-pasid (vm --patched-qemu --device
- * edu-pasid), whose events Linux finds by polling, once a second.
+ * Power management events: a device in low power that something has happened to. Done by edu-pasid
+ * (vm --patched-qemu --device edu-pasid), whose events Linux finds when it looks, once in a second.
  */
 #include <stdlib.h>
 #include <string.h>

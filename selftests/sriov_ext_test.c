@@ -315,7 +315,7 @@ TEST_F(sriov, vf_does_not_answer)
 	close(fd);
 }
 
-/* Only the kernel log reports the end of a recovery. */
+/* The kernel's log is the only place that tells the end of a recovery. */
 static bool recovered(int log)
 {
 	struct deadline end;

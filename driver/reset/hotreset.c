@@ -429,8 +429,8 @@ static int vfio_pci_check_fds(struct vfio_cmd *cmd, const struct vfio_pci_reset_
  * @cmd: struct vfio_pci_hot_reset, and files of devices in other iommufd contexts
  *
  * Return: 0; -ENODEV when neither slot nor bus can be reset; -EINVAL when a function is not the
- * caller's, or a file is not a bound device; -EBADF when an fd is not open; -EAGAIN when the PCI
- * core has a function locked; another error of the reset
+ * caller's, or a file no bound device; -EBADF when it is not open; -EAGAIN when the PCI core has a
+ * function locked; another error of the reset
  */
 int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd)
 {
@@ -459,7 +459,7 @@ int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd)
 	}
 	ret = vfio_pci_set_reset(set);
 	if (ret == -EAGAIN)
-		vfio_err(cmd->file, ret, "a function is being reset or unbound by somebody else");
+		vfio_err(cmd->file, ret, "somebody else is about to reset or unbind a function");
 	else if (ret)
 		vfio_err(cmd->file, ret, "the reset failed");
 	return ret;
