@@ -645,7 +645,7 @@ void vfio_stream_say(struct vfio_stream *stream, enum vfio_stream_status status,
 	scoped_guard(spinlock, &stream->lock) {
 		stream->status = status;
 		stream->error = error;
-		/* A thread that polls would only find that there is nothing, and ask again. */
+		/* Do not wake up a thread that polls: it would find nothing, and ask again. */
 		wake = status != VFIO_STREAM_QUIET || stream->asked;
 	}
 	if (wake)
