@@ -592,7 +592,7 @@ TEST_F(peer, importer_goes)
 	EXPECT_LANDS(self, IOVA, 0, 0x22220000);
 }
 
-/* Revocation also applies to a page table that was attached later. */
+/* Revocation also applies to a page table that is attached later. */
 TEST_F(peer, attached_later)
 {
 	u32 pt = self->edu.ioas;
