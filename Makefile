@@ -31,7 +31,7 @@ kbuild = $(locked) \
 help:
 	@sed -n 's/^#: \?//p' $(firstword $(MAKEFILE_LIST))
 
-#: make demo             a guest on a drive of its own: the main job, shown
+#: make demo             a guest on a drive of its own, and one that moves: the main job, shown
 #: make check            the tests for every change; STEPS="..." for some, STEPS=help for more
 #: make check-all        all tests on the PC; before a release
 #: make check-arm64      all tests on the arm64 machine
