@@ -31,7 +31,7 @@ kbuild = $(locked) \
 help:
 	@sed -n 's/^#: \?//p' $(firstword $(MAKEFILE_LIST))
 
-#: make demo             show the main use case: a guest with a drive of its own
+#: make demo             show the main use case: a guest gets a drive; a guest moves with its device
 #: make check            the tests for every change; STEPS="..." for some, STEPS=help for more
 #: make check-all        all tests on the PC; before a release
 #: make check-arm64      all tests on the arm64 machine

@@ -246,7 +246,8 @@ int vfio_mig_check(struct vfio_device *vdev, u32 *order, u32 tag, u32 flags, u64
  * @stream: a data file of this session
  * @info: the answer
  *
- * Return: 0; -EINVAL in states other than PRE_COPY and PRE_COPY_P2P
+ * Return: 0; -ENODEV if the state that the file belongs to has been left; -EINVAL in states other
+ * than PRE_COPY and PRE_COPY_P2P
  */
 int vfio_mig_precopy_info(struct vfio_device *vdev, struct vfio_stream *stream,
 			  struct vfio_precopy_info *info)
@@ -256,7 +257,10 @@ int vfio_mig_precopy_info(struct vfio_device *vdev, struct vfio_stream *stream,
 	bool again = false;
 
 	guard(vfio_mig)(mig);
-	if (stream != mig->stream || mig->rest || mig->state == VFIO_DEVICE_STATE_RESUMING)
+	/* The file is dead. */
+	if (stream != mig->stream)
+		return -ENODEV;
+	if (mig->rest || mig->state == VFIO_DEVICE_STATE_RESUMING)
 		return vfio_device_err(vdev, -EINVAL, "the data file is not in pre-copy");
 	pending = mig->ops->pending(mig->vpd, &again);
 	vfio_stream_count(stream, &done, &left);

@@ -53,6 +53,9 @@ class Qmp:
     def __init__(self, sock, alive):
         self.channel = Channel("QMP", sock, alive)
         self.events = []
+        # Of the last command. Not what anybody had before us on the same monitor, whose answers,
+        # to what they have not waited for, may come yet.
+        self.id = time.monotonic_ns()
 
     def _receive(self, deadline, what):
         """The next message; None if it is an event, which is kept."""
@@ -68,13 +71,15 @@ class Qmp:
         self.command("qmp_capabilities")
 
     def command(self, name, **arguments):
-        request = {"execute": name}
+        self.id += 1
+        request = {"execute": name, "id": self.id}
         if arguments:
             request["arguments"] = {key.replace("_", "-"): value
                                     for key, value in arguments.items()}
         self.channel.send(json.dumps(request))
         deadline = time.monotonic() + PATIENCE
-        while not (answer := self._receive(deadline, f"the answer to {name}")):
+        while not (answer := self._receive(deadline, f"the answer to {name}")) or (
+                answer.get("id") != self.id):
             pass
         if "error" in answer:
             raise Failure(f'QMP {name}: {answer["error"]["desc"]}')

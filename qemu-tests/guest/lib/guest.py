@@ -86,6 +86,7 @@ class Guest:
         self.sequence = 0
         self.devices = list(devices)
         self.options = options or {}
+        self.iommu = iommu
         self.boot_id = None
 
         qmp, qmp_qemu = socket.socketpair()

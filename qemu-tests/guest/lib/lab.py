@@ -23,9 +23,12 @@ MACHINES = {
     "x86-migration": [],
     "x86-dirty": ["--iommu", "intel-dirty"],
     "arm64": ["--arch", "arm64"],
+    # For the demo: as x86, with two devices that can migrate.
+    "demo": [],
 }
 # See lib/migration.py for their purpose.
-MIGRATING = ("edu-mig", "edu-mig", "edu-mig", "edu-mig", "edu-mig,features=3", "edu-mig,features=4")
+ALL_KINDS = ("edu-mig", "edu-mig", "edu-mig", "edu-mig", "edu-mig,features=3", "edu-mig,features=4")
+MIGRATING = {"x86-migration": ALL_KINDS, "x86-dirty": ALL_KINDS, "demo": ("edu-mig", "edu-mig")}
 
 HERE = Path(__file__).resolve().parent.parent
 QEMU_TESTS = HERE.parent
@@ -45,7 +48,8 @@ class Lab:
 
     def __init__(self, machine="x86"):
         self.machine = MACHINES[machine]
-        self.migrating = machine in ("x86-migration", "x86-dirty")
+        self.migrating = MIGRATING.get(machine, ())
+        self.others = machine == "demo" or not self.migrating
         self.edu = "edu-pasid" if machine == "x86-nested" else "edu"
         self.folder = tempfile.TemporaryDirectory(prefix="guests-")
         self.vm = None
@@ -69,11 +73,12 @@ class Lab:
         return Path(self.folder.name) / path.relative_to(SHARE)
 
     def _devices(self):
-        if self.migrating:
-            for device in MIGRATING:
-                yield from ("--device", device)
-            return
+        if self.others:
+            yield from self._ordinary_devices()
+        for device in self.migrating:
+            yield from ("--device", device)
 
+    def _ordinary_devices(self):
         def option(path):
             return str(self.outside(path)).replace(",", ",,")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lib.guest import Guest
 from lib.host import Device, open_files, wait_until
-from lib.tap import Failure, check_equal
+from lib.tap import Failure, check, check_equal
 
 IDS = "1234:11ea"
 DRIVER = "edu-mig-vfio-pci"
@@ -30,9 +30,10 @@ BAR = 2
 MAGIC, MAGIC_VALUE = 0x00, 0x4d454475
 FAULT = 0x30
 VIOLATIONS = 0x3c
-LOAD_CHUNK = 10
+SUSPEND_INITIATOR = 1
 SAVE_CHUNK = 6
 SAVE_FINAL = 7
+LOAD_CHUNK = 10
 FAIL = 1 << 8
 NEVER = 3 << 8
 ONCE = 1 << 10
@@ -58,11 +59,15 @@ def _registers(device):
 
 
 def arm(device, command, what):
-    """Make a command of the unused device fail, once, or never end. Wakes the device up, as our
-    driver has put it to sleep."""
+    """Make a command of the device fail, once, or never end, while a guest has it."""
+    _registers(device)[FAULT // 4] = command | what
+
+
+def arm_unused(device, command, what):
+    """The same for an unused device. Wakes it up, as our driver has put it to sleep."""
     device.unbind()
     (device.path / "enable").write_text("1")
-    _registers(device)[FAULT // 4] = command | what
+    arm(device, command, what)
     (device.path / "enable").write_text("0")
     device.assign(DRIVER)
 
@@ -111,8 +116,19 @@ class Load:
             guest.run(f"""
                 dmaload {folder} {size} /tmp/load{number} >/tmp/load{number}.output 2>&1 &
                 echo $! >/tmp/load{number}.pid""")
-            self._wait(guest, number, 1)
+            line = self._wait(guest, number, 1)
+            check(line.endswith(", interrupts"), f"device {number}: {line}")
         self.answers = 1
+
+    def end(self, guest):
+        """End it, whatever it waits for."""
+        for number in self.numbers:
+            guest.run(f"""
+                cd /tmp
+                pid=$(cat load{number}.pid)
+                kill -KILL $pid
+                while [ -e /proc/$pid/exe ]; do usleep 20000; done
+                rm load{number} load{number}.*""")
 
     @staticmethod
     def _wait(guest, number, lines):
@@ -180,7 +196,8 @@ class Migration:
 
     def __init__(self, source, devices, options=None, capabilities=(), parameters=None):
         self.source = source
-        self.target = Guest(devices, words=WORDS, options=options, incoming=True)
+        self.target = Guest(devices, words=WORDS, options=options, incoming=True,
+                            iommu=source.iommu)
         self.socket = Path(self.target.folder.name) / "migration"
         self.target.boot_id = source.boot_id
         self.target.sequence = source.sequence

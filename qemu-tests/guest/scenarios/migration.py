@@ -6,7 +6,7 @@ from lib import migration
 from lib.guest import Guest
 from lib.host import release_grace, wait_until
 from lib.migration import Load, Migration, table
-from lib.tap import check, step
+from lib.tap import check, check_equal, step
 from scenarios.base import GuestScenario
 
 # So slow that there is time to do something while the guest's memory is transferred.
@@ -29,11 +29,11 @@ class MigrationScenario(GuestScenario):
         self.moving = None
         self.rows = []
 
-    def boot(self, *numbers, options=None):
+    def boot(self, *numbers, words="", **how):
         """Boot a guest with the devices of these numbers, which keeps them busy."""
         self.all = migration.find_devices()
-        self.guest = Guest([self.all[number] for number in numbers], words=migration.WORDS,
-                           options=options)
+        self.guest = Guest([self.all[number] for number in numbers],
+                           words=f"{migration.WORDS} {words}", **how)
         self.guest.wait_boot()
         self.load = Load(self.guest)
         self.check_guest()
@@ -99,7 +99,7 @@ class MigrationOfDevice(MigrationScenario):
         self.boot(0)
 
     @step("it moves to another QEMU and device, with all of its memory and the device's", times=3,
-          thorough=20)
+          thorough=50)
     def plain(self):
         self.move("the device logs what it writes")
 
@@ -142,7 +142,7 @@ class MigrationOfDevice(MigrationScenario):
 
     @step("when the target's device fails to load, it stays", times=0, thorough=1)
     def target_fails(self):
-        migration.arm(self.all[2], migration.LOAD_CHUNK, migration.FAIL | migration.ONCE)
+        migration.arm_unused(self.all[2], migration.LOAD_CHUNK, migration.FAIL | migration.ONCE)
         self.start(2)
         self.stay("failed")
 
@@ -227,6 +227,29 @@ class MigrationByIommu(MigrationScenario):
         self.moving.cancel()
         self.stay("cancelled")
         self.move("after it was canceled")
+
+    @step("it powers off, and nothing is left behind")
+    def power_off(self):
+        self.off()
+
+
+class MigrationWithViommu(MigrationScenario):
+    """The guest has an IOMMU of its own, by which a log of the device's would have addresses that
+    mean nothing to QEMU. The host's IOMMU knows which pages are dirty."""
+
+    name = "migration-viommu"
+    machines = ("x86-dirty",)
+    options = {"x-device-dirty-page-tracking": "off"}
+
+    @step("a guest boots that has an IOMMU of its own, which translates for its device")
+    def boot_guest(self):
+        self.boot(0, words="iommu.strict=1", options=self.options, iommu=True)
+        check_equal("the domain of its device", self.guest.run(
+            "cat /sys/bus/pci/drivers/uio-edu-mig/????:*/iommu_group/type"), "DMA")
+
+    @step("it moves, with all of its memory", times=2, thorough=10)
+    def plain(self):
+        self.move("the guest has an IOMMU", options=self.options)
 
     @step("it powers off, and nothing is left behind")
     def power_off(self):
