@@ -804,7 +804,7 @@ TEST_F(migration, two_at_once)
 	free(data.p);
 }
 
-/* A buffer that is only partly mapped: no byte of the stream is lost. */
+/* A buffer that is not all there: no byte of the stream is lost. */
 TEST_F(migration, bad_buffers)
 {
 	struct mig_data data = {}, again = {};
