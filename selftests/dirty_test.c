@@ -528,8 +528,8 @@ TEST_F(leaf, unaligned)
 }
 
 /*
- * The page table is replaced with another one, with one that does not track, and with none: each of
- * them reports exactly what was written through it.
+ * The page table is changed for another, for one that does not track, for none: each of them tells
+ * exactly what has arrived through it.
  */
 FIXTURE(swap)
 {
@@ -626,7 +626,7 @@ TEST_F(swap, step_by_step)
 	EXPECT_EQ(PAGE_BIT(2), arrived(&self->areas[2]));
 }
 
-/* PASIDs with a table of their own, with one that does not track, and with a shared one. */
+/* Each PASID has its own, beside one that is not tracked, and two share one. */
 FIXTURE(pasids)
 {
 	struct session s;
