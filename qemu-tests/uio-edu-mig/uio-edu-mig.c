@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In a guest: report edu-mig's interrupts to programs, through /dev/uioN. Programs access the rest
- * of the device through sysfs.
+ * In a guest: tell programs of edu-mig's interrupts, by /dev/uioN. All else of the device they have
+ * through sysfs.
  */
 #include <linux/io.h>
 #include <linux/module.h>

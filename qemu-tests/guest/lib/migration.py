@@ -58,8 +58,8 @@ def _registers(device):
 
 
 def arm(device, command, what):
-    """Make a command of the unused device fail, once, or never end. Wakes the device up, as our
-    driver has put it to sleep."""
+    """Have a command of the device fail, once, or never end, when it is nobody's. Our driver would
+    have put it to sleep."""
     device.unbind()
     (device.path / "enable").write_text("1")
     _registers(device)[FAULT // 4] = command | what

@@ -30,7 +30,7 @@ class MigrationScenario(GuestScenario):
         self.rows = []
 
     def boot(self, *numbers, options=None):
-        """Boot a guest with the devices of these numbers, which keeps them busy."""
+        """A guest that has the devices of these numbers, and keeps them busy."""
         self.all = migration.find_devices()
         self.guest = Guest([self.all[number] for number in numbers], words=migration.WORDS,
                            options=options)
