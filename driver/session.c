@@ -102,7 +102,7 @@ void vfio_pci_session_over(struct vfio_pci_device *vpd, bool clean)
  * A function that cannot be reset alone is reset together with its slot or bus, if nobody uses any
  * function there. Otherwise, it stays as it is.
  *
- * Called by the worker, or with the worker cancelled, so there is one caller at a time. Returns
+ * Called by the worker, or with the worker canceled, so there is one caller at a time. Returns
  * -EAGAIN when the PCI core has the function locked, or it is frozen; -ENODEV when it does not
  * answer, in which case a function that is LEFT stays LEFT.
  */

@@ -252,7 +252,7 @@ struct vfio_pci_resetting {
 
 /**
  * struct vfio_pci_recovery - the PCI core's recovery from an error, see aer.c. Protected by hw_lock
- * @frozen: the PCI core is recovering from an error of the function, or of its neighbours
+ * @frozen: the PCI core is recovering from an error of the function, or of its neighbors
  * @leaving: remove has begun: the function is not frozen any more
  * @saved: config space from before the recovery
  * @thawed: woken when @frozen is cleared

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Migration of edu-mig, from and to itself, by a program that is the VMM: all states, the streams
- * of a good and of a hostile user, the device's log of its DMA, and what happens when it fails, is
- * reset or taken away in the midst of that. It needs "vm --device edu-mig".
+ * Migration of edu-mig to itself, with this program as the VMM: all states, the streams of good and
+ * hostile users, the device's log of its DMA, and failures, resets and revocation during all of
+ * that. It needs "vm --device edu-mig".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,7 @@
 #define PRE_COPY_P2P VFIO_DEVICE_STATE_PRE_COPY_P2P
 #define NR_STATES VFIO_DEVICE_STATE_NR
 
-/* What each record begins with */
+/* The header of each record */
 struct record {
 	u64 size;
 	u32 flags;
@@ -102,7 +102,7 @@ static bool is_saving(u32 state)
 	return state == PRE_COPY || state == PRE_COPY_P2P || state == STOP_COPY;
 }
 
-/* Out of whatever was before, afresh */
+/* Go to a state from a reset device. */
 static int to_state(int fd, u32 state, int *data_fd)
 {
 	return reset(fd) ?: mig_set(fd, state, data_fd);
@@ -138,7 +138,7 @@ static void fill(u8 *p, size_t len, u32 seed)
 	}
 }
 
-/* Put a pattern into the device's memory, by its DMA. */
+/* Put a pattern into the device's memory, with its DMA. */
 static int fill_device(struct edu_mig *edu, u8 *mem, u32 seed)
 {
 	fill(mem, edu->size, seed);
@@ -160,7 +160,7 @@ static bool device_has(struct edu_mig *edu, u8 *mem, u32 seed)
 	return same;
 }
 
-/* The device's state, stopped; -errno, or 0 with the device in STOP_COPY */
+/* Save the state of the stopped device. Returns -errno, or 0 with the device in STOP_COPY. */
 static int save(int fd, struct mig_data *data)
 {
 	int data_fd, err = mig_set(fd, STOP_COPY, &data_fd);
@@ -172,7 +172,7 @@ static int save(int fd, struct mig_data *data)
 	return err;
 }
 
-/* Into a device that has just been reset; it is in STOP then. */
+/* Load a state into a device that has just been reset; it is in STOP then. */
 static int load(int fd, const struct mig_data *data, size_t step)
 {
 	int data_fd, err = to_state(fd, RESUMING, &data_fd);
@@ -198,7 +198,7 @@ TEST_F(migration, what_it_tells)
 	EXPECT_EQ(self->features & VFIO_MIGRATION_PRE_COPY ? 0 : -ENOTTY,
 		  vfio_feature_set(self->fd, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2, NULL, 0));
 
-	/* The control BAR is not there. */
+	/* The control BAR is hidden. */
 	EXPECT_EQ(0, region_info(self->fd, 2, &info));
 	EXPECT_EQ(0, info.size);
 	EXPECT_EQ(0, info.flags);
@@ -210,7 +210,7 @@ TEST_F(migration, what_it_tells)
 	EXPECT_EQ(EDU_MIG_ID_VALUE, mmio_read32(self->edu.regs, EDU_MIG_ID));
 }
 
-/* From each state to each, with the file that it gives or does not. */
+/* From each state to each other one, with or without a new file. */
 TEST_F(migration, all_states)
 {
 	u32 from, to;
@@ -228,7 +228,7 @@ TEST_F(migration, all_states)
 			ASSERT_EQ(0, to_state(self->fd, from, NULL));
 			if (from == STOP_COPY && (to == PRE_COPY || to == PRE_COPY_P2P))
 				err = -EINVAL;
-			/* There was nothing that could be loaded. */
+			/* Nothing was loaded. */
 			if (from == RESUMING && to != RESUMING)
 				err = -EINVAL;
 			EXPECT_EQ(err, mig_set(self->fd, to, &data_fd)) {
@@ -247,7 +247,7 @@ TEST_F(migration, all_states)
 			EXPECT_EQ(ends, mig_state(self->fd));
 		}
 	}
-	/* Out of ERROR leads a reset alone. */
+	/* Only a reset leads out of ERROR. */
 	ASSERT_EQ(0, to_state(self->fd, RESUMING, NULL));
 	EXPECT_EQ(-EINVAL, mig_set(self->fd, STOP, NULL));
 	for (to = 0; to < NR_STATES; to++)
@@ -259,7 +259,7 @@ TEST_F(migration, all_states)
 	EXPECT_EQ(-EINVAL, mig_set(self->fd, 0x80000002, NULL));
 }
 
-/* What the device has of that: while it is stopped it obeys nobody, and does nothing. */
+/* The effect on the device: while stopped, it ignores everybody, and does nothing. */
 TEST_F(migration, stopped)
 {
 	u32 *mem = (u32 *)self->edu.mem;
@@ -276,11 +276,11 @@ TEST_F(migration, stopped)
 	EXPECT_EQ(2, mmio_read32(self->edu.control, EDU_MIG_VIOLATIONS));
 	usleep(100000);
 	EXPECT_TRUE(mmio_read32(self->edu.regs, EDU_MIG_STATUS) & EDU_MIG_BUSY);
-	/* Config space and interrupts are not the device's. */
+	/* Config space and interrupts are not controlled by the device. */
 	EXPECT_EQ(0, config_update(self->fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(0, irq_eventfd(self->fd, VFIO_PCI_MSI_IRQ_INDEX, 0, event_new()));
 	EXPECT_EQ(0, irq_disable(self->fd, VFIO_PCI_MSI_IRQ_INDEX));
-	/* Nor does the driver need the user's memory decode. */
+	/* The driver does not depend on the user's memory decode. */
 	EXPECT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_EQ(0, config_update(self->fd, PCI_COMMAND, 2, 0, PCI_COMMAND_MEMORY));
 	EXPECT_EQ(0, edu_mig_end(&self->edu));
@@ -307,7 +307,7 @@ TEST_F(migration, reset_from_all_states)
 		EXPECT_EQ(-ENODEV, mig_precopy_info(data_fd, &info));
 		close(data_fd);
 	}
-	/* By another's hand, and by its register */
+	/* By the host, and by its register */
 	ASSERT_EQ(0, mig_set(self->fd, STOP_COPY, &data_fd));
 	ASSERT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/reset", self->bdf));
 	EXPECT_EQ(RUNNING, mig_state(self->fd));
@@ -331,18 +331,18 @@ TEST_F(migration, stop_and_copy)
 	ASSERT_EQ(0, save(self->fd, &data));
 	EXPECT_LE(size, data.len);
 	EXPECT_GT(size + size / 8, data.len);
-	/* The source goes on, as after a migration that was cancelled. */
+	/* The source continues, as after a canceled migration. */
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_TRUE(device_has(&self->edu, self->mem, 1));
 
 	ASSERT_EQ(0, load(self->fd, &data, 0));
 	EXPECT_EQ(4711, mmio_read32(self->edu.regs, EDU_MIG_SEQ));
-	/* As QEMU does it at the target */
+	/* Like QEMU at the target */
 	if (self->features & VFIO_MIGRATION_P2P)
 		ASSERT_EQ(0, mig_set(self->fd, RUNNING_P2P, NULL));
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_TRUE(device_has(&self->edu, self->mem, 1));
-	/* What was loaded can be saved. */
+	/* A loaded state can be saved again. */
 	ASSERT_EQ(0, save(self->fd, &again));
 	ASSERT_EQ(0, load(self->fd, &again, 0));
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
@@ -351,7 +351,7 @@ TEST_F(migration, stop_and_copy)
 	free(again.p);
 }
 
-/* How it is cut into writes is nobody's business. */
+/* The size of writes does not matter. */
 TEST_F(migration, small_writes)
 {
 	static const size_t steps[] = { 15, 16, 4096, 65537 };
@@ -391,7 +391,7 @@ TEST_F(migration, pre_copy)
 	EXPECT_EQ(-ENOMSG, mig_read(data_fd, &data));
 	EXPECT_EQ(first, data.len);
 
-	/* It runs, and changes. */
+	/* Its state changes while it runs. */
 	fill(self->edu.mem, EDU_MIG_CHUNK, 99);
 	ASSERT_EQ(0, mig_precopy_info(data_fd, &info));
 	EXPECT_EQ(0, info.initial_bytes);
@@ -402,7 +402,7 @@ TEST_F(migration, pre_copy)
 	ASSERT_EQ(1, read(data_fd, &c, 1));
 	data.p[data.len++] = c;
 
-	/* The rest, in the two steps of several devices, there and back once */
+	/* The rest, in two steps, as with several devices, and back once */
 	if (self->features & VFIO_MIGRATION_P2P) {
 		ASSERT_EQ(0, mig_set(self->fd, PRE_COPY_P2P, NULL));
 		ASSERT_EQ(0, mig_precopy_info(data_fd, &info));
@@ -422,7 +422,7 @@ TEST_F(migration, pre_copy)
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_TRUE(device_has(&self->edu, self->mem, 4));
 
-	/* One that is broken off leaves the source as it was. */
+	/* A canceled migration leaves the source unchanged. */
 	ASSERT_EQ(0, mig_set(self->fd, PRE_COPY, &data_fd));
 	ASSERT_EQ(1, read(data_fd, &c, 1));
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
@@ -433,7 +433,7 @@ TEST_F(migration, pre_copy)
 	free(data.p);
 }
 
-/* A DMA of many pieces stops in its midst, and goes on at the target. */
+/* A DMA in many pieces stops in the middle, and continues at the target. */
 TEST_F(migration, dma_under_way)
 {
 	int efd = event_new(), data_fd;
@@ -460,7 +460,7 @@ TEST_F(migration, dma_under_way)
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_LE(1, event_wait(efd));
 	ASSERT_EQ(0, edu_mig_end(&self->edu));
-	/* This one and the one that filled it */
+	/* This DMA, and the one that filled the memory */
 	EXPECT_EQ(2, mmio_read32(self->edu.regs, EDU_MIG_SEQ));
 	expected = malloc(self->edu.size);
 	fill(expected, self->edu.size, 5);
@@ -470,7 +470,7 @@ TEST_F(migration, dma_under_way)
 	free(data.p);
 }
 
-/* Where the @n-th record begins; the end of the stream if there are not as many */
+/* Offset of the @n-th record, or the end of the stream if there are fewer records */
 static size_t record_at(const struct mig_data *data, unsigned int n)
 {
 	struct record r;
@@ -493,8 +493,8 @@ static unsigned int records(const struct mig_data *data)
 }
 
 /*
- * A stream that is bad: some write of it is refused, with a reason. What was good of it does not
- * matter any more, the way to STOP ends in ERROR, and after a reset all is well.
+ * A bad stream: some write of it is refused, with a reason. Its valid part does not matter any
+ * more, the transition to STOP ends in ERROR, and everything works after a reset.
  */
 #define EXPECT_REFUSED(p, len, part) do {						\
 	int data_fd_, err_;								\
@@ -527,7 +527,7 @@ TEST_F(migration, bad_streams)
 	bad.p = malloc(2 * data.len);
 	first = (struct record *)bad.p;
 
-	/* Foreign: of another device, and no stream at all */
+	/* Of another device, and not a stream at all */
 	memcpy(bad.p, data.p, data.len);
 	first->tag = 0;
 	EXPECT_REFUSED(bad.p, data.len, "is unknown");
@@ -535,7 +535,7 @@ TEST_F(migration, bad_streams)
 	EXPECT_REFUSED(bad.p, 64, "unknown flags");
 	memset(bad.p, 0, 64);
 	EXPECT_REFUSED(bad.p, 64, "is unknown");
-	/* Too long, by a little and by all there is */
+	/* Too long, by a little, and by the maximum */
 	memcpy(&r, data.p, sizeof(r));
 	r.size = (1 << 20) + 1;
 	EXPECT_REFUSED(&r, sizeof(r), "too long");
@@ -544,19 +544,19 @@ TEST_F(migration, bad_streams)
 	/* Optional, and too long for that */
 	r = (struct record){ .size = (1 << 20) + 1, .flags = 1, .tag = 5 };
 	EXPECT_REFUSED(&r, sizeof(r), "too long");
-	/* The last record first, or twice; another behind it */
+	/* The last record first, or twice; another one after it */
 	EXPECT_REFUSED(data.p + last, data.len - last, "too early");
 	memcpy(bad.p, data.p, data.len);
 	memcpy(bad.p + data.len, data.p + last, data.len - last);
 	EXPECT_REFUSED(bad.p, data.len + data.len - last, "comes twice");
 	memcpy(bad.p + data.len, data.p, sizeof(r));
 	EXPECT_REFUSED(bad.p, data.len + sizeof(r), "too late");
-	/* A record is left out, or a byte is wrong: the device finds that. */
+	/* A record is missing, or a byte is wrong: the device detects that. */
 	EXPECT_REFUSED(data.p + record_at(&data, 1), data.len - record_at(&data, 1), "failed");
 	memcpy(bad.p, data.p, data.len);
 	bad.p[last / 2] ^= 1;
 	EXPECT_REFUSED(bad.p, data.len, "failed");
-	/* A piece that is longer than its record, or is none */
+	/* A piece that is longer than its record, or too short */
 	memcpy(bad.p, data.p, data.len);
 	*(u32 *)(bad.p + sizeof(r) + 4) = ~0u;
 	EXPECT_REFUSED(bad.p, data.len, "not whole");
@@ -565,7 +565,7 @@ TEST_F(migration, bad_streams)
 	memcpy(bad.p, &r, sizeof(r));
 	EXPECT_REFUSED(bad.p, data.len, "not whole");
 
-	/* One that may be left out is. */
+	/* An optional record is skipped. */
 	r = (struct record){ .size = 100, .flags = 1, .tag = 5 };
 	memset(bad.p, 0x5a, sizeof(r) + 100);
 	memcpy(bad.p, &r, sizeof(r));
@@ -823,7 +823,7 @@ static void *read_thread(void *arg)
 	return NULL;
 }
 
-/* A writer whose page never comes: nobody waits for it but other writers, who can be stopped. */
+/* A writer whose page fault never ends: only other writers wait for it, and can be killed. */
 TEST_F(migration, stuck_writer)
 {
 	struct worker w = {}, second = {};
@@ -852,7 +852,7 @@ TEST_F(migration, stuck_writer)
 	EXPECT_EQ(-1, second.ret);
 	EXPECT_EQ(ENODEV, second.err);
 	EXPECT_FALSE(__atomic_load_n(&w.done, __ATOMIC_ACQUIRE));
-	/* Nor does the next migration. */
+	/* The next migration is not affected. */
 	ASSERT_EQ(0, load(self->fd, &data, 0));
 	close(uffd);
 	pthread_join(w.thread, NULL);
@@ -861,7 +861,7 @@ TEST_F(migration, stuck_writer)
 	free(data.p);
 }
 
-/* And a reader, with the device taken away meanwhile */
+/* A reader, with the device taken away in the meantime */
 TEST_F(migration, stuck_reader)
 {
 	struct worker w = {};
@@ -887,7 +887,7 @@ TEST_F(migration, stuck_reader)
 	close(w.fd);
 }
 
-/* Two who write and read at once: each byte has its place, whoever moves it. */
+/* Two threads write and read at once: no byte is lost or out of order. */
 TEST_F(migration, two_at_once)
 {
 	struct worker w[2] = {};
@@ -914,7 +914,7 @@ TEST_F(migration, two_at_once)
 			ASSERT_LE(0, w[i].ret);
 			half += w[i].ret;
 		}
-		/* One of the two was first; data.p has what it must have been. */
+		/* Find out which one was first, by comparison with data.p. */
 		i = w[0].ret && !memcmp(w[0].p, data.p + len, w[0].ret) ? 0 : 1;
 		memcpy(all + len, w[i].p, w[i].ret);
 		memcpy(all + len + w[i].ret, w[!i].p, w[!i].ret);
@@ -1104,7 +1104,7 @@ TEST_F(migration, bad_buffers)
 	EXPECT_TRUE(device_has(&self->edu, self->mem, 10));
 	close(data_fd);
 
-	/* Data files go one way, are no place to seek in, and only have this ioctl. */
+	/* Data files are either for reading or writing, do not seek, and have only this ioctl. */
 	ASSERT_EQ(0, mig_set(self->fd, STOP_COPY, &data_fd));
 	EXPECT_EQ(-EBADF, mig_write(data_fd, data.p, 1, 0));
 	EXPECT_EQ(-1, pread(data_fd, p, 1, 0));
@@ -1116,7 +1116,7 @@ TEST_F(migration, bad_buffers)
 	free(again.p);
 }
 
-/* The answer cannot be written: no file is left over. */
+/* The result cannot be written: no file is leaked. */
 TEST_F(migration, nowhere_to_answer)
 {
 	struct {
@@ -1136,7 +1136,7 @@ TEST_F(migration, nowhere_to_answer)
 	after = dup(0);
 	EXPECT_EQ(before, after);
 	close(after);
-	/* Nor is one that cannot be had, and then nothing has begun. */
+	/* If no file can be created, the transition does not begin. */
 	ASSERT_EQ(0, reset(self->fd));
 	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
 	none = limit;
@@ -1151,7 +1151,7 @@ TEST_F(migration, nowhere_to_answer)
 	EXPECT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 }
 
-/* The session ends with the data file open: it is dead, and the next session has nothing of it. */
+/* The session ends with the data file open: it is dead, and does not affect the next session. */
 TEST_F(migration, file_outlives_session)
 {
 	struct vfio_precopy_info info;
@@ -1174,7 +1174,7 @@ TEST_F(migration, file_outlives_session)
 	close(data_fd);
 	close(in);
 
-	/* Somebody waits in it when the device is unbound, and its driver is unloaded. */
+	/* Somebody waits in it while the device is unbound, and its driver is unloaded. */
 	if (!(self->features & VFIO_MIGRATION_PRE_COPY))
 		return;
 	ASSERT_EQ(0, mig_set(self->fd, PRE_COPY, &w.fd));
@@ -1198,7 +1198,7 @@ TEST_F(migration, file_outlives_session)
 	free(w.p);
 }
 
-/* Each command fails once, or never ends: the device is in a state that it can leave. */
+/* Each command fails once, or never ends: the device can leave the resulting state. */
 TEST_F(migration, failing_commands)
 {
 	static const struct {
@@ -1222,7 +1222,7 @@ TEST_F(migration, failing_commands)
 		if (!has_state(self->features, parts[i].from) ||
 		    !has_state(self->features, parts[i].to))
 			continue;
-		/* Without that state it goes all the way back. */
+		/* Without that state, it goes all the way back. */
 		if (!has_state(self->features, left))
 			left = parts[i].from;
 		ASSERT_EQ(0, to_state(self->fd, parts[i].from, NULL));
@@ -1247,7 +1247,7 @@ TEST_F(migration, failing_commands)
 	EXPECT_EQ(0, fill_device(&self->edu, self->mem, 11));
 }
 
-/* Commands of the streams: read and write fail, and the device can go where it was. */
+/* Commands of the streams: read and write fail, and the device can return to its state. */
 TEST_F(migration, failing_streams)
 {
 	static const u32 how[] = { EDU_MIG_FAIL, EDU_MIG_NEVER };
@@ -1354,7 +1354,7 @@ TEST_F(migration, nonblocking)
 		EXPECT_EQ(POLLIN, events(data_fd, 60000));
 	if (self->features & VFIO_MIGRATION_PRE_COPY) {
 		EXPECT_EQ(-ENOMSG, err);
-		/* There may be more, or not: poll() waits for that. */
+		/* It is not known if there will be more: poll() waits for that. */
 		EXPECT_EQ(0, events(data_fd, 100));
 		self->edu.mem[5] ^= 1;
 		EXPECT_EQ(POLLIN, events(data_fd, 60000));
@@ -1480,7 +1480,7 @@ TEST_F(migration, io_uring)
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_TRUE(device_has(&self->edu, self->mem, 15));
 
-	/* ENOMSG, and the error of what is refused, come that way, too. */
+	/* ENOMSG, and the error of a refused write, are returned like that, too. */
 	if (self->features & VFIO_MIGRATION_PRE_COPY) {
 		ASSERT_EQ(0, mig_set(self->fd, PRE_COPY, &n));
 		close(data_fd);
@@ -1539,7 +1539,7 @@ TEST_F(migration, log)
 	/* Reads are not logged. */
 	edu_mig_dma(&self->edu, IOVA + 0x100000, 0, 0x1000, 0);
 	ASSERT_EQ(0, edu_mig_end(&self->edu));
-	/* A part; the rest stays. Bits that were set stay, too. */
+	/* Report a part; the rest is not cleared. Bits that were set stay set. */
 	bitmap[0] = 1ull << 40;
 	ASSERT_EQ(0, log_report(self->fd, IOVA, 64 * 0x1000, 0x1000, bitmap));
 	EXPECT_EQ(1ull | 2 | 1 << 7 | 1ull << 40 | 1ull << 63, bitmap[0]);
@@ -1549,12 +1549,12 @@ TEST_F(migration, log)
 	for (i = 0; i < LIB_ARRAY_SIZE(pages); i++)
 		EXPECT_EQ(pages[i] >= 64, is_set(bitmap, pages[i]));
 	EXPECT_EQ(LIB_ARRAY_SIZE(pages) - 4, count_bits(bitmap, PAGES / 64));
-	/* What was told is forgotten. */
+	/* Reported pages were cleared. */
 	memset(bitmap, 0, sizeof(bitmap));
 	ASSERT_EQ(0, log_report(self->fd, IOVA, MEM_SIZE, 0x1000, bitmap));
 	EXPECT_EQ(0, count_bits(bitmap, PAGES / 64));
 
-	/* By larger pages than logged, and across two of them */
+	/* With larger pages than in the log, and across two of them */
 	edu_mig_dma(&self->edu, IOVA + 0xffff, 0, 2, EDU_MIG_TO_MEMORY);
 	ASSERT_EQ(0, edu_mig_end(&self->edu));
 	ASSERT_EQ(0, log_report(self->fd, IOVA, MEM_SIZE, 0x10000, bitmap));
@@ -1567,7 +1567,7 @@ TEST_F(migration, log)
 	EXPECT_EQ(2, bitmap[0]);
 	EXPECT_EQ(1, count_bits(bitmap, PAGES / 64));
 
-	/* The log goes on while the device migrates, and ends with a reset. */
+	/* The log continues while the device migrates, and ends with a reset. */
 	ASSERT_EQ(0, mig_set(self->fd, STOP, NULL));
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_EQ(0, log_report(self->fd, IOVA, MEM_SIZE, 0x1000, bitmap));
@@ -1604,7 +1604,7 @@ TEST_F(migration, log_arguments)
 	ranges[0] = (typeof(ranges[0])){ ~0xfffull, 0x2000 };
 	EXPECT_EQ(-EOVERFLOW, log_start(self->fd, &page, ranges, 1));
 
-	/* As many as fit a page always work, though the device has fewer. */
+	/* As many ranges as fit into a page always work, though the device supports fewer. */
 	ranges[0] = (typeof(ranges[0])){ IOVA, 0x1000 };
 	ASSERT_EQ(0, log_start(self->fd, &page, ranges, 256));
 	for (i = 0; i < 64; i++) {
@@ -1620,14 +1620,14 @@ TEST_F(migration, log_arguments)
 	for (i = 0; i < PAGES; i++)
 		EXPECT_EQ(i < 256 && i % 4 == 0, is_set(bitmap, i));
 
-	/* What cannot be told is an error. */
+	/* A range that cannot be reported is an error. */
 	edu_mig_dma(&self->edu, IOVA, 0, 1, EDU_MIG_TO_MEMORY);
 	ASSERT_EQ(0, edu_mig_end(&self->edu));
 	p = mmap(NULL, 0x1000, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	EXPECT_EQ(-EFAULT, log_report(self->fd, IOVA, MEM_SIZE, 0x1000, p));
 	munmap(p, 0x1000);
 	EXPECT_EQ(0, log_stop(self->fd));
-	/* The device's pages are 2 MiB at most. */
+	/* The device supports pages of up to 2 MiB. */
 	ranges[0] = (typeof(ranges[0])){ IOVA, MEM_SIZE };
 	page = 0x400000;
 	ASSERT_EQ(0, log_start(self->fd, &page, ranges, 1));

@@ -58,7 +58,7 @@ struct vfio_pci_watch {
 /**
  * struct vfio_pci_intx - the interrupt pin
  * @lock: protects the four flags below, and keeps the hardware in line with them. Taken in hard
- *	interrupts, and inside the locks of eventfds: no eventfd may be signalled with it held.
+ *	interrupts, and inside the locks of eventfds: no eventfd may be signaled with it held.
  * @masked: by the user, by having fired, or because INTx is off
  * @disabled: by the Interrupt Disable bit of the user's command register
  * @line_off: we have disabled the host's interrupt line (without @can_mask)

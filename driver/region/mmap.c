@@ -227,8 +227,8 @@ int vfio_pci_bar_mmap(struct vfio_pci_device *vpd, unsigned int bar, struct vm_a
 	if (vfio_pci_wc_pages(vpd, bar, page, vma_pages(vma)) > 0)
 		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 	/*
-	 * VM_ALLOW_ANY_UNCACHED: an arm64 guest may map it write-combined, which does not make a
-	 * PCI device that is safe to assign bring down the host.
+	 * VM_ALLOW_ANY_UNCACHED: an arm64 guest may map it write-combined, which cannot crash the
+	 * host if the PCI device is safe to assign.
 	 */
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_ALLOW_ANY_UNCACHED);
 	return 0;

@@ -233,7 +233,7 @@ static struct vfio_pci_reset_set *vfio_pci_set_of(struct vfio_cmd *cmd)
 			 "functions are being added or removed right now");
 		return set;
 	}
-	/* A function still being cleaned up would be in the way, and would seem to be in use. */
+	/* A function that is still being cleaned up would be in the way, and hide its owner. */
 	for (i = 0; i < set->nr; i++) {
 		if (set->fns[i].vpd)
 			vfio_pci_session_flush(set->fns[i].vpd);
