@@ -43,7 +43,8 @@ static void plan_group(struct host *host, struct results *plan, struct function 
 	struct strings others __free_strings = {};
 	char *list __free_string = NULL;
 
-	if (f->group < 0 || f->node)
+	/* What is bound already may be so for itself, and still lack the others. */
+	if (f->group < 0 || (f->node && !options->group))
 		return;
 	for (size_t i = 0; i < host->n; i++) {
 		struct function *other = &host->functions[i];
