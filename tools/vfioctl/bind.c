@@ -138,9 +138,10 @@ static int bind_one(struct result *result, const struct options *options)
 		}
 	}
 	if (!driver_wait_node(f, options->timeout)) {
-		result_set(result, word, format("after %g seconds, /dev/vfio/devices/%s is not "
-						"there",
-						options->timeout, f->node));
+		result_set(result, word,
+			   format("after %g seconds, udev is not done with /dev/vfio/devices/%s, "
+				  "or it is not there",
+				  options->timeout, f->node));
 		return EXIT_TIME;
 	}
 	result_set(result, word, NULL);
