@@ -43,7 +43,8 @@ static void plan_group(struct host *host, struct results *plan, struct function 
 	struct strings others __free_strings = {};
 	char *list __free_string = NULL;
 
-	if (f->group < 0 || f->node)
+	/* What is bound already may be so for itself, and still lack the others. */
+	if (f->group < 0 || (f->node && !options->group))
 		return;
 	for (size_t i = 0; i < host->n; i++) {
 		struct function *other = &host->functions[i];
@@ -137,9 +138,10 @@ static int bind_one(struct result *result, const struct options *options)
 		}
 	}
 	if (!driver_wait_node(f, options->timeout)) {
-		result_set(result, word, format("after %g seconds, /dev/vfio/devices/%s is not "
-						"there",
-						options->timeout, f->node));
+		result_set(result, word,
+			   format("after %g seconds, udev is not done with /dev/vfio/devices/%s, "
+				  "or it is not there",
+				  options->timeout, f->node));
 		return EXIT_TIME;
 	}
 	result_set(result, word, NULL);

@@ -425,8 +425,10 @@ static void print_capabilities(struct json_object *list)
 		const char *name = text_of(o, "name");
 		char *word __free_string = name ? xstrdup(name) : format("0x%s", text_of(o, "id"));
 		bool hide = visible && !json_object_get_boolean(visible);
+		struct strings *words = hide ? &hidden : &shown;
 
-		strings_add(hide ? &hidden : &shown, "%s", word);
+		if (!strings_have(words, word))
+			strings_add(words, "%s", word);
 	}
 	some = strings_join(&shown, ", ");
 	others = strings_join(&hidden, ", ");

@@ -75,19 +75,18 @@ static void print_json(const struct results *results, const char *command, int s
 static void print_line(const struct result *result)
 {
 	const struct function *f = result->f;
-	char *driver __free_string = f->driver ? format("driver %s", f->driver) :
-		xstrdup("no driver");
+	char *first __free_string = format("%s: ", f->address);
+	char *text __free_string = NULL;
 
 	if (!strcmp(result->word, "refused") || !strcmp(result->word, "failed")) {
 		say("%s: %s: %s", f->address, result->word, result->reason);
 		return;
 	}
-	printf("%s: %s, %s", f->address, result->word, driver);
-	if (f->node)
-		printf(", /dev/vfio/devices/%s", f->node);
-	if (result->along)
-		printf(" (with %s)", result->along->address);
-	putchar('\n');
+	text = format("%s, %s%s%s%s%s%s%s", result->word, f->driver ? "driver " : "no driver",
+		      f->driver ?: "", f->node ? ", /dev/vfio/devices/" : "", f->node ?: "",
+		      result->along ? " (with " : "", result->along ? result->along->address : "",
+		      result->along ? ")" : "");
+	wrap(stdout, first, 4, text);
 	if (result->reason)
 		say("%s: %s", f->address, result->reason);
 }
