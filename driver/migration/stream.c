@@ -137,7 +137,7 @@ static long vfio_mig_save(struct vfio_mig *mig)
 	}
 	if (mig->final)
 		n = mig->ops->save_final(mig->vpd, vfio_buf_data(buf), buf->room, &tag);
-	/* The function was reset, or the session ends. So does the file, with no error of its own. */
+	/* The function was reset, or the session ends: so does the file, without an error. */
 	if (READ_ONCE(mig->flags))
 		return -1;
 	if (n > 0) {

@@ -121,12 +121,12 @@ class Load:
         self.answers = 1
 
     def end(self, guest):
-        """End it, whatever it waits for."""
+        """End it, if it has not ended already, for what it has found."""
         for number in self.numbers:
             guest.run(f"""
                 cd /tmp
                 pid=$(cat load{number}.pid)
-                kill -KILL $pid
+                kill -KILL $pid || :
                 while [ -e /proc/$pid/exe ]; do usleep 20000; done
                 rm load{number} load{number}.*""")
 

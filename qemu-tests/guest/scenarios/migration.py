@@ -146,6 +146,34 @@ class MigrationOfDevice(MigrationScenario):
         self.start(2)
         self.stay("failed")
 
+    @step("when the source's device never ends saving, while it runs, it stays", times=0,
+          thorough=1)
+    def source_hangs(self):
+        migration.arm(self.guest.devices[0], migration.SAVE_CHUNK,
+                      migration.NEVER | migration.ONCE)
+        self.start()
+        self.stay("failed")
+
+    @step("nor when it is stopped", times=0, thorough=1)
+    def source_hangs_late(self):
+        migration.arm(self.guest.devices[0], migration.SAVE_FINAL,
+                      migration.NEVER | migration.ONCE)
+        self.start()
+        self.stay("failed")
+
+    @step("when it never stops, it is reset: the guest stays, and has to set it up anew", times=0,
+          thorough=1)
+    def source_never_stops(self):
+        migration.arm(self.guest.devices[0], migration.SUSPEND_INITIATOR,
+                      migration.NEVER | migration.ONCE)
+        self.start()
+        self.moving.wait_not("failed")
+        self.moving.target.close()
+        self.moving = None
+        self.load.end(self.guest)
+        self.load = Load(self.guest)
+        self.check_guest()
+
     @step("when the target is killed, it stays", times=0, thorough=1)
     def kill_target(self):
         self.start(parameters=SLOWLY).wait_moving()
