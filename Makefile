@@ -42,6 +42,7 @@ help:
 #: make modules          build the modules for the test machine's kernel
 #: make selftests        build the tests that run in the machine
 #: make ... ARCH=arm64   either for the arm64 machine
+#: make deb              build the Debian packages, into build/deb
 #: make clean            remove what was built; the cache of kernels and tools stays
 #:
 #: make modules KDIR=/lib/modules/$(uname -r)/build          for the running kernel
@@ -83,6 +84,10 @@ selftests:
 	@$(locked) source=$$(qemu-tests/kernel --source) && mkdir -p $(out) && \
 	$(in_root) make -j$$(nproc) --no-print-directory -C /src/selftests \
 		O=/src/$(out) KSRC=/cache/$${source##*/} $(if $(arch),CC=aarch64-linux-gnu-gcc)
+
+.PHONY: deb
+deb:
+	@$(locked) rm -rf $(out) && qemu-tests/in-package-root qemu-tests/package-deb /src/$(out)
 
 .PHONY: check check-all check-arm64 demo bench bench-wall shell
 check:
