@@ -43,6 +43,7 @@ help:
 #: make selftests        build the tests that run in the machine
 #: make tools            build vfioctl and its manual pages
 #: make ... ARCH=arm64   either for the arm64 machine
+#: make deb              build the Debian packages, into build/deb
 #: make clean            remove what was built; the cache of kernels and tools stays
 #:
 #: make modules KDIR=/lib/modules/$(uname -r)/build          for the running kernel
@@ -93,6 +94,10 @@ tools:
 tools-sanitized:
 	@$(locked) $(in_root) make -j$$(nproc) --no-print-directory -C /src/tools/vfioctl O=/src/$(out) \
 		SANITIZE=1
+
+.PHONY: deb
+deb:
+	@$(locked) rm -rf $(out) && qemu-tests/in-package-root qemu-tests/package-deb /src/$(out)
 
 .PHONY: check check-all check-arm64 demo bench bench-wall shell
 check:

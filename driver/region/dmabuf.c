@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
+#include "compat.h"
 #include "vfio_pci.h"
 
 /**
@@ -68,6 +69,8 @@ static struct sg_table *vfio_pci_dmabuf_map(struct dma_buf_attachment *attach,
 	struct vfio_pci_dmabuf *buf = attach->dmabuf->priv;
 	struct sg_table *sgt;
 
+	if (!VFIO_DMA_BUF_CAN_BE_MAPPED)
+		return ERR_PTR(-EOPNOTSUPP);
 	if (!vfio_pci_dmabuf_usable(buf))
 		return ERR_PTR(-ENODEV);
 	sgt = dma_buf_phys_vec_to_sgt(attach, buf->provider, buf->phys, buf->nr, buf->size, dir);
