@@ -267,7 +267,7 @@ static bool may_come(const struct vfio_mig_kind *kinds, unsigned int nr_kinds, c
 /* Records at random, and devices that have up to 32 kinds of them */
 static void random_records(struct kunit *test)
 {
-	struct vfio_mig_kind kinds[32];
+	static struct vfio_mig_kind kinds[32];
 	struct rnd_state rnd;
 	u32 seed, seen, before, tag, flags, i;
 	u8 came[64], nr, nr_kinds;
