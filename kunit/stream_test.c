@@ -16,7 +16,7 @@
 
 #include "../iommufd_glue/stream.c"
 
-#define SEEDS	400
+#define SEEDS	150
 #define BYTES	SZ_16K
 #define RECORDS	16
 
