@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vfio.ko: nothing, installed where modprobe looks before it looks at the kernel's own. The kernel's
- * modules for VFIO all need symbols of its vfio.ko. They are then refused for lack of these, where
- * they would half load otherwise: what is in the way of ours, or ours of them.
+ * vfio.ko: an empty module, installed where modprobe looks first. The kernel's VFIO modules all
+ * need symbols of the kernel's vfio.ko. Without these, they fail to load, instead of getting in the
+ * way of ours, or ours in theirs.
  */
 #include <linux/module.h>
 
