@@ -8,3 +8,5 @@
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Empty: takes the place of the kernel's vfio beside vfio-iommufd");
+/* DKMS replaces no module that has a later version. The kernel's vfio.ko has 0.3. */
+MODULE_VERSION("1.0");
