@@ -16,6 +16,17 @@
 #define SYS_PROBE "/sys/bus/pci/drivers_probe"
 
 /**
+ * driver_valid - can it be the name of a driver or of a module?
+ * @name: what the user has typed. It becomes a part of paths
+ *
+ * Return: whether it can
+ */
+bool driver_valid(const char *name)
+{
+	return *name && *name != '.' && !strpbrk(name, "/# \t\n");
+}
+
+/**
  * driver_choose - load the VFIO driver for a function
  * @f: the function
  * @wanted: its name, or that of its module; NULL for the one that is made for this function
@@ -75,8 +86,14 @@ static void keep(const struct function *f, const char *along, bool boot)
 	};
 	int ret;
 
-	/* At boot, that there is no driver means that none is loaded yet. */
-	if (memory_recall(f->address, &known) || f->node || (boot && !f->driver))
+	if (f->node)
+		return;
+	/*
+	 * At boot, that there is no driver means that none is loaded yet. Later, it may mean that
+	 * it was not taken back, when what is known is still of use. What is known is out of date
+	 * if there is a driver: somebody else has given it back.
+	 */
+	if (!f->driver && (boot || memory_recall(f->address, &known)))
 		return;
 	ret = memory_keep(f->address, &memory);
 	if (ret)
@@ -99,6 +116,8 @@ int driver_take(struct function *f, const char *driver, const char *along, bool 
 {
 	char *back __free_string = NULL;
 	char *reason __free_string = NULL;
+	char *before __free_string = f->node ? xstrdup(f->driver) : NULL;
+	char *override __free_string = xstrdup(f->override);
 	int log = kmsg_open();
 	int ret;
 
@@ -111,10 +130,22 @@ int driver_take(struct function *f, const char *driver, const char *along, bool 
 	function_refresh(f);
 	if (f->driver && !strcmp(f->driver, driver))
 		ret = 0;
-	if (ret) {
+	if (!ret && !f->node) {
+		*problem = format("%s is no VFIO driver, or this kernel has no VFIO devices "
+				  "without groups (CONFIG_VFIO_DEVICE_CDEV)", driver);
+		ret = -ENODEV;
+	} else if (ret) {
 		reason = kmsg_reason(log, driver, f->address);
 		*problem = reason ? format("%s: %s", strerror(-ret), reason) :
 			xstrdup(strerror(-ret));
+	}
+	/* From one VFIO driver to another: the host is not to get it. */
+	if (ret && before) {
+		let_go(f);
+		write_file(override ?: "\n", "%s/driver_override", f->sys);
+		write_file(f->address, SYS_DRIVERS "/%s/bind", before);
+		function_refresh(f);
+	} else if (ret) {
 		driver_give_back(f, &back);
 	}
 	if (log >= 0)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <net/route.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -96,7 +97,8 @@ static bool is_claimed(const char *disk)
 	fd = open(node, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
 	if (fd >= 0)
 		close(fd);
-	return fd < 0 && errno == EBUSY;
+	/* A user that may not open it, or a drive without a medium, tells nothing. */
+	return fd < 0 && errno != EACCES && errno != EPERM && errno != ENOMEDIUM && errno != ENXIO;
 }
 
 static void check_disk(struct strings *reasons, const char *disk)
@@ -145,20 +147,21 @@ static struct strings default_routes(void)
 	FILE *v6 __close_file = fopen("/proc/net/ipv6_route", "re");
 	char *line __free_string = NULL;
 	struct strings names = {};
-	char name[32], dest[40];
 	unsigned int len, mask, flags;
+	char name[32], dest[40];
 	size_t size = 0;
 
 	while (v4 && getline(&line, &size, v4) > 0) {
 		if (sscanf(line, "%31s %39s %*s %x %*s %*s %*s %x", name, dest, &flags,
 			   &mask) == 4 &&
-		    !strcmp(dest, "00000000") && !mask && !strings_have(&names, name))
+		    !strcmp(dest, "00000000") && !mask && !(flags & RTF_REJECT) &&
+		    !strings_have(&names, name))
 			strings_add(&names, "%s", name);
 	}
 	while (v6 && getline(&line, &size, v6) > 0) {
-		if (sscanf(line, "%39s %x %*s %*s %*s %*s %*s %*s %*s %31s", dest, &len,
-			   name) == 3 &&
-		    !len && strspn(dest, "0") == 32 && strcmp(name, "lo") &&
+		if (sscanf(line, "%39s %x %*s %*s %*s %*s %*s %*s %x %31s", dest, &len,
+			   &flags, name) == 4 &&
+		    !len && strspn(dest, "0") == 32 && !(flags & RTF_REJECT) &&
 		    !strings_have(&names, name))
 			strings_add(&names, "%s", name);
 	}
@@ -190,6 +193,31 @@ static struct strings interfaces(const char *top)
 	return ours;
 }
 
+/*
+ * Does it lead to a device of the host that is none of these? Tunnels, and the ports of Open vSwitch,
+ * do not tell which device they go through.
+ */
+static bool another_way(const char *name, const struct strings *ours)
+{
+	struct strings below __free_strings = {};
+
+	strings_add(&below, "%s", name);
+	for (size_t i = 0; i < below.n; i++) {
+		struct strings links __free_strings = dir_names("/sys/class/net/%s", below.v[i]);
+
+		if (strings_have(ours, below.v[i]))
+			continue;
+		if (strings_have(&links, "device"))
+			return true;
+		for (size_t j = 0; j < links.n; j++) {
+			if (!strncmp(links.v[j], "lower_", 6) &&
+			    !strings_have(&below, links.v[j] + 6))
+				strings_add(&below, "%s", links.v[j] + 6);
+		}
+	}
+	return false;
+}
+
 static void check_network(struct strings *reasons, const char *top)
 {
 	struct strings ours __free_strings = interfaces(top);
@@ -197,12 +225,11 @@ static void check_network(struct strings *reasons, const char *top)
 	const char *lost = NULL;
 
 	for (size_t i = 0; i < routes.n; i++) {
-		/* There is another way. */
-		if (!strings_have(&ours, routes.v[i]))
+		if (another_way(routes.v[i], &ours))
 			return;
 		lost = routes.v[i];
 	}
-	if (lost)
+	if (lost && ours.n)
 		strings_add(reasons, "%s is the host's only way to the network", lost);
 }
 

@@ -36,6 +36,8 @@ static int unbind_one(struct result *result, const struct options *options)
 		result_set(result, "unchanged", NULL);
 		return EXIT_OK;
 	}
+	/* To release the ones before may have taken long. */
+	owners_rescan();
 	owners_find(&owners, f);
 	who = owners_text(&owners);
 	if (owners.n && !options->force) {
