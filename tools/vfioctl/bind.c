@@ -152,6 +152,12 @@ static int bind_one(struct result *result, const struct options *options)
 	return EXIT_OK;
 }
 
+/* Is it not to be had after all? */
+static bool lacks(const struct result *result)
+{
+	return !strcmp(result->word, "failed") || !strcmp(result->word, "refused");
+}
+
 static int bind_selected(struct host *host, struct results *results, const struct options *options)
 {
 	struct function **selected __free_functions = NULL;
@@ -165,6 +171,8 @@ static int bind_selected(struct host *host, struct results *results, const struc
 		struct result *result = &plan.v[i], *kept;
 		int one = EXIT_OK;
 
+		if (!result->word && result->along && lacks(results_of(&plan, result->along)))
+			result_set(result, "unchanged", NULL);
 		if (!result->word)
 			one = bind_one(result, options);
 		else if (!strcmp(result->word, "refused"))

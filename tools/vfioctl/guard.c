@@ -127,9 +127,11 @@ static void check_disks(struct strings *reasons, const char *top)
 
 	for (size_t i = 0; i < disks.n; i++) {
 		char *path __free_string = format("/sys/class/block/%s", disks.v[i]);
+		char *hidden __free_string = read_file("%s/hidden", path);
 		char *whole __free_string = NULL;
 
-		if (!realpath(path, real))
+		/* What nobody can open, a path of NVMe multipath, is used by the disk made of it. */
+		if ((hidden && !strcmp(hidden, "1")) || !realpath(path, real))
 			continue;
 		whole = xstrdup(real);
 		/* A partition is below its disk. */
