@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <net/if.h>
 #include <net/route.h>
 #include <stdio.h>
 #include <string.h>
@@ -130,7 +131,7 @@ static void check_disks(struct strings *reasons, const char *top)
 		char *hidden __free_string = read_file("%s/hidden", path);
 		char *whole __free_string = NULL;
 
-		/* What nobody can open, a path of NVMe multipath, is used by the disk made of it. */
+		/* What nobody can open, a path of NVMe multipath, is used by the disk made of it */
 		if ((hidden && !strcmp(hidden, "1")) || !realpath(path, real))
 			continue;
 		whole = xstrdup(real);
@@ -196,8 +197,8 @@ static struct strings interfaces(const char *top)
 }
 
 /*
- * Does it lead to a device of the host that is none of these? Tunnels, and the ports of Open vSwitch,
- * do not tell which device they go through.
+ * Does it lead to a device of the host that is none of these? Tunnels, and the ports of Open
+ * vSwitch, do not tell which device they go through.
  */
 static bool another_way(const char *name, const struct strings *ours)
 {
@@ -220,19 +221,36 @@ static bool another_way(const char *name, const struct strings *ours)
 	return false;
 }
 
+static bool is_up(const char *name)
+{
+	char *flags __free_string = read_file("/sys/class/net/%s/flags", name);
+
+	return !flags || strtoul(flags, NULL, 16) & IFF_UP;
+}
+
 static void check_network(struct strings *reasons, const char *top)
 {
 	struct strings ours __free_strings = interfaces(top);
 	struct strings routes __free_strings = default_routes();
-	const char *lost = NULL;
 
 	for (size_t i = 0; i < routes.n; i++) {
 		if (another_way(routes.v[i], &ours))
 			return;
-		lost = routes.v[i];
 	}
-	if (lost && ours.n)
-		strings_add(reasons, "%s is the host's only way to the network", lost);
+	for (size_t i = 0; i < routes.n; i++) {
+		if (strings_have(&ours, routes.v[i])) {
+			strings_add(reasons, "%s is the host's only way to the network",
+				    routes.v[i]);
+			return;
+		}
+	}
+	for (size_t i = 0; i < ours.n && routes.n; i++) {
+		if (is_up(ours.v[i])) {
+			strings_add(reasons, "%s may be what %s goes through, the host's only way "
+				    "to the network", ours.v[i], routes.v[0]);
+			return;
+		}
+	}
 }
 
 static void check_display(struct strings *reasons, const struct function *f)
