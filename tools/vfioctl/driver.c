@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A function changes its driver. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -64,6 +65,27 @@ char *driver_choose(const struct function *f, const char *wanted, char **problem
 	return NULL;
 }
 
+/* To be stopped half way, a function would be left without a driver. */
+static void hold_signals(sigset_t *before)
+{
+	sigset_t held;
+
+	sigemptyset(&held);
+	sigaddset(&held, SIGHUP);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGPIPE);
+	sigaddset(&held, SIGQUIT);
+	sigaddset(&held, SIGTERM);
+	sigprocmask(SIG_BLOCK, &held, before);
+}
+
+static void release_signals(sigset_t *before)
+{
+	sigprocmask(SIG_SETMASK, before, NULL);
+}
+
+#define __release_signals __cleanup(release_signals)
+
 static int let_go(struct function *f)
 {
 	int ret;
@@ -118,9 +140,11 @@ int driver_take(struct function *f, const char *driver, const char *along, bool 
 	char *reason __free_string = NULL;
 	char *before __free_string = f->node ? xstrdup(f->driver) : NULL;
 	char *override __free_string = xstrdup(f->override);
+	sigset_t before_all __release_signals;
 	int log = kmsg_open();
 	int ret;
 
+	hold_signals(&before_all);
 	keep(f, along, boot);
 	ret = write_file(driver, "%s/driver_override", f->sys);
 	if (!ret)
@@ -184,8 +208,10 @@ int driver_give_back(struct function *f, char **problem)
 {
 	struct memory memory __free_memory = {};
 	bool known = memory_recall(f->address, &memory);
+	sigset_t before __release_signals;
 	int ret;
 
+	hold_signals(&before);
 	ret = write_file(memory.override ?: "\n", "%s/driver_override", f->sys);
 	/* If it never left its driver, it is not to lose it now. */
 	if (!ret && known && memory.driver && f->driver && !strcmp(f->driver, memory.driver)) {
