@@ -70,7 +70,7 @@ int capabilities(const uint8_t *config, int size, struct capability *list)
 		}
 	}
 	at = 256;
-	for (int i = 0; at >= 256 && at + 3 < size && i < MAX_EXTENDED && n < MAX_CAPABILITIES; i++) {
+	for (int i = 0; i < MAX_EXTENDED && at >= 256 && at + 3 < size; i++) {
 		uint32_t header = config[at] | config[at + 1] << 8 | config[at + 2] << 16 |
 				  (uint32_t)config[at + 3] << 24;
 

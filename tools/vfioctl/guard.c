@@ -143,8 +143,8 @@ static void check_disks(struct strings *reasons, const char *top)
 	}
 }
 
-/* Interfaces with a default route */
-static struct strings default_routes(void)
+/* Interfaces with a default route, or with any */
+static struct strings routes_of_host(bool any)
 {
 	FILE *v4 __close_file = fopen("/proc/net/route", "re");
 	FILE *v6 __close_file = fopen("/proc/net/ipv6_route", "re");
@@ -157,15 +157,20 @@ static struct strings default_routes(void)
 	while (v4 && getline(&line, &size, v4) > 0) {
 		if (sscanf(line, "%31s %39s %*s %x %*s %*s %*s %x", name, dest, &flags,
 			   &mask) == 4 &&
-		    !strcmp(dest, "00000000") && !mask && !(flags & RTF_REJECT) &&
+		    (any || (!strcmp(dest, "00000000") && !mask)) && !(flags & RTF_REJECT) &&
 		    !strings_have(&names, name))
 			strings_add(&names, "%s", name);
 	}
 	while (v6 && getline(&line, &size, v6) > 0) {
-		if (sscanf(line, "%39s %x %*s %*s %*s %*s %*s %*s %x %31s", dest, &len,
-			   &flags, name) == 4 &&
-		    !len && strspn(dest, "0") == 32 && !(flags & RTF_REJECT) &&
-		    !strings_have(&names, name))
+		bool local;
+
+		if (sscanf(line, "%39s %x %*s %*s %*s %*s %*s %*s %x %31s", dest, &len, &flags,
+			   name) != 4 ||
+		    flags & RTF_REJECT || strings_have(&names, name))
+			continue;
+		/* Each interface that is up has these. */
+		local = !strcmp(name, "lo") || !strncmp(dest, "fe80", 4) || !strncmp(dest, "ff", 2);
+		if (any ? !local : !len && strspn(dest, "0") == 32)
 			strings_add(&names, "%s", name);
 	}
 	return names;
@@ -231,8 +236,11 @@ static bool is_up(const char *name)
 static void check_network(struct strings *reasons, const char *top)
 {
 	struct strings ours __free_strings = interfaces(top);
-	struct strings routes __free_strings = default_routes();
+	struct strings routes __free_strings = routes_of_host(false);
 
+	/* There may be only one network. */
+	if (!routes.n)
+		routes = routes_of_host(true);
 	for (size_t i = 0; i < routes.n; i++) {
 		if (another_way(routes.v[i], &ours))
 			return;
