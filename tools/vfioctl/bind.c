@@ -35,7 +35,8 @@ static bool blocks_group(const struct function *f)
 
 /*
  * What else is in the group: functions of the same device go along, as those of a graphics card
- * do. Others are of other use to the host, and go along only if that was asked for.
+ * do. Others are of other use to the host, and go along only if that was asked for. So do those of
+ * a root bus, which are parts of the chipset: what has the same number there is no one device.
  */
 static void plan_group(struct host *host, struct results *plan, struct function *f,
 		       const struct options *options)
@@ -51,7 +52,8 @@ static void plan_group(struct host *host, struct results *plan, struct function 
 
 		if (other->group != f->group || results_of(plan, other) || !blocks_group(other))
 			continue;
-		if (options->group || function_same_slot(f, other))
+		if (options->group ||
+		    (function_same_slot(f, other) && !function_on_root_bus(f)))
 			results_add(plan, other, f);
 		else
 			strings_add(&others, "%s (%s)", other->address, other->driver);
@@ -107,15 +109,17 @@ static void plan_bind(struct host *host, struct results *plan, struct function *
 /* Returns an exit status. */
 static int bind_one(struct result *result, const struct options *options)
 {
+	struct strings reasons __free_strings = {};
 	struct owners owners __free_owners = {};
 	struct function *f = result->f;
 	char *driver __free_string = NULL;
 	char *problem = NULL;
 	const char *word = "bound";
 
-	if (f->node && (!options->driver || !strcmp(options->driver, f->driver))) {
+	if (f->node && f->driver && (!options->driver || !strcmp(options->driver, f->driver))) {
 		word = "unchanged";
 	} else {
+		owners_rescan();
 		owners_find(&owners, f);
 		if (owners.n && !options->force) {
 			char *who __free_string = owners_text(&owners);
@@ -123,17 +127,17 @@ static int bind_one(struct result *result, const struct options *options)
 			result_set(result, "refused", format("in use by %s", who));
 			return EXIT_REFUSED;
 		}
+		/* The functions before may have taken long. */
+		if (!f->node && !options->force)
+			reasons = guard_reasons(f);
+		if (reasons.n) {
+			result_set(result, "refused", strings_join(&reasons, "; "));
+			return EXIT_REFUSED;
+		}
 		driver = driver_choose(f, options->driver, &problem);
 		if (!driver || driver_take(f, driver, result->along ? result->along->address : NULL,
 					   options->boot, &problem)) {
 			result_set(result, "failed", problem);
-			return EXIT_FAILED;
-		}
-		if (!f->node) {
-			result_set(result, "failed", format("%s is no VFIO driver, or this kernel "
-							    "has no VFIO devices without groups "
-							    "(CONFIG_VFIO_DEVICE_CDEV)",
-							    driver));
 			return EXIT_FAILED;
 		}
 	}
@@ -146,6 +150,12 @@ static int bind_one(struct result *result, const struct options *options)
 	}
 	result_set(result, word, NULL);
 	return EXIT_OK;
+}
+
+/* Is it not to be had after all? */
+static bool lacks(const struct result *result)
+{
+	return !strcmp(result->word, "failed") || !strcmp(result->word, "refused");
 }
 
 static int bind_selected(struct host *host, struct results *results, const struct options *options)
@@ -161,6 +171,8 @@ static int bind_selected(struct host *host, struct results *results, const struc
 		struct result *result = &plan.v[i], *kept;
 		int one = EXIT_OK;
 
+		if (!result->word && result->along && lacks(results_of(&plan, result->along)))
+			result_set(result, "unchanged", NULL);
 		if (!result->word)
 			one = bind_one(result, options);
 		else if (!strcmp(result->word, "refused"))
@@ -220,7 +232,8 @@ static int persist(struct host *host, const struct results *results, const struc
 		struct conf_entry entry = { .driver = (char *)options->driver,
 			.group = options->group };
 
-		if (!strncmp(spec, "slot:", 5) || spec_is_id(spec)) {
+		if ((!strncmp(spec, "slot:", 5) && !strpbrk(spec, "# \t\n")) ||
+		    spec_is_id(spec)) {
 			entry.spec = (char *)spec;
 			ret = conf_change(spec, &entry);
 			continue;

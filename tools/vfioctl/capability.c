@@ -6,6 +6,9 @@
 #include "capability.h"
 #include "util.h"
 
+/* As many as there is room for */
+#define MAX_EXTENDED ((4096 - 256) / 4)
+
 static const char *const names[] = {
 	[0x01] = "power management", [0x02] = "AGP", [0x03] = "VPD", [0x04] = "slot",
 	[0x05] = "MSI", [0x06] = "hot swap", [0x07] = "PCI-X", [0x08] = "HyperTransport",
@@ -67,7 +70,7 @@ int capabilities(const uint8_t *config, int size, struct capability *list)
 		}
 	}
 	at = 256;
-	while (at >= 256 && at + 3 < size && n < MAX_CAPABILITIES) {
+	for (int i = 0; i < MAX_EXTENDED && at >= 256 && at + 3 < size; i++) {
 		uint32_t header = config[at] | config[at + 1] << 8 | config[at + 2] << 16 |
 				  (uint32_t)config[at + 3] << 24;
 

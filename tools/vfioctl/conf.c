@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "driver.h"
 #include "function.h"
 
 /* Returns 1 if the line has an entry, 0 if it has none, or -1 after it has said what is wrong. */
@@ -30,7 +31,8 @@ static int parse_line(char *line, int number, struct conf_entry *entry)
 			entry->spec = xstrdup(word);
 		} else if (entry->spec && !entry->id && !strncmp(word, "id=", 3)) {
 			entry->id = xstrdup(word + 3);
-		} else if (entry->spec && !entry->driver && !strncmp(word, "driver=", 7)) {
+		} else if (entry->spec && !entry->driver && !strncmp(word, "driver=", 7) &&
+			   driver_valid(word + 7)) {
 			entry->driver = xstrdup(word + 7);
 		} else if (entry->spec && !strcmp(word, "group")) {
 			entry->group = true;
@@ -111,17 +113,20 @@ static int write_lines(FILE *file, const char *spec, const struct conf_entry *en
 	char *line __free_string = NULL;
 	bool ended = true;
 	size_t size = 0;
+	ssize_t len;
 
 	if (!old && errno != ENOENT)
 		return -errno;
 	if (!old)
 		fputs("# What vfioctl binds at boot, see vfioctl.conf(5).\n", file);
-	while (old && getline(&line, &size, old) > 0) {
+	while (old && (len = getline(&line, &size, old)) > 0) {
 		if (names(line, spec))
 			continue;
-		fputs(line, file);
-		ended = line[strlen(line) - 1] == '\n';
+		fwrite(line, 1, len, file);
+		ended = line[len - 1] == '\n';
 	}
+	if (old && ferror(old))
+		return -EIO;
 	if (!ended)
 		fputc('\n', file);
 	if (entry)

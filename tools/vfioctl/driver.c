@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A function changes its driver. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -14,6 +15,17 @@
 
 #define SYS_DRIVERS "/sys/bus/pci/drivers"
 #define SYS_PROBE "/sys/bus/pci/drivers_probe"
+
+/**
+ * driver_valid - can it be the name of a driver or of a module?
+ * @name: what the user has typed. It becomes a part of paths
+ *
+ * Return: whether it can
+ */
+bool driver_valid(const char *name)
+{
+	return *name && *name != '.' && !strpbrk(name, "/# \t\n");
+}
 
 /**
  * driver_choose - load the VFIO driver for a function
@@ -53,6 +65,27 @@ char *driver_choose(const struct function *f, const char *wanted, char **problem
 	return NULL;
 }
 
+/* To be stopped half way, a function would be left without a driver. */
+static void hold_signals(sigset_t *before)
+{
+	sigset_t held;
+
+	sigemptyset(&held);
+	sigaddset(&held, SIGHUP);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGPIPE);
+	sigaddset(&held, SIGQUIT);
+	sigaddset(&held, SIGTERM);
+	sigprocmask(SIG_BLOCK, &held, before);
+}
+
+static void release_signals(sigset_t *before)
+{
+	sigprocmask(SIG_SETMASK, before, NULL);
+}
+
+#define __release_signals __cleanup(release_signals)
+
 static int let_go(struct function *f)
 {
 	int ret;
@@ -75,8 +108,14 @@ static void keep(const struct function *f, const char *along, bool boot)
 	};
 	int ret;
 
-	/* At boot, that there is no driver means that none is loaded yet. */
-	if (memory_recall(f->address, &known) || f->node || (boot && !f->driver))
+	if (f->node)
+		return;
+	/*
+	 * At boot, that there is no driver means that none is loaded yet. Later, it may mean that
+	 * it was not taken back, when what is known is still of use. What is known is out of date
+	 * if there is a driver: somebody else has given it back.
+	 */
+	if (!f->driver && (boot || memory_recall(f->address, &known)))
 		return;
 	ret = memory_keep(f->address, &memory);
 	if (ret)
@@ -99,9 +138,13 @@ int driver_take(struct function *f, const char *driver, const char *along, bool 
 {
 	char *back __free_string = NULL;
 	char *reason __free_string = NULL;
+	char *before __free_string = f->node ? xstrdup(f->driver) : NULL;
+	char *override __free_string = xstrdup(f->override);
+	sigset_t before_all __release_signals;
 	int log = kmsg_open();
 	int ret;
 
+	hold_signals(&before_all);
 	keep(f, along, boot);
 	ret = write_file(driver, "%s/driver_override", f->sys);
 	if (!ret)
@@ -111,10 +154,22 @@ int driver_take(struct function *f, const char *driver, const char *along, bool 
 	function_refresh(f);
 	if (f->driver && !strcmp(f->driver, driver))
 		ret = 0;
-	if (ret) {
+	if (!ret && !f->node) {
+		*problem = format("%s is no VFIO driver, or this kernel has no VFIO devices "
+				  "without groups (CONFIG_VFIO_DEVICE_CDEV)", driver);
+		ret = -ENODEV;
+	} else if (ret) {
 		reason = kmsg_reason(log, driver, f->address);
 		*problem = reason ? format("%s: %s", strerror(-ret), reason) :
 			xstrdup(strerror(-ret));
+	}
+	/* From one VFIO driver to another: the host is not to get it. */
+	if (ret && before) {
+		let_go(f);
+		write_file(override ?: "\n", "%s/driver_override", f->sys);
+		write_file(f->address, SYS_DRIVERS "/%s/bind", before);
+		function_refresh(f);
+	} else if (ret) {
 		driver_give_back(f, &back);
 	}
 	if (log >= 0)
@@ -153,8 +208,10 @@ int driver_give_back(struct function *f, char **problem)
 {
 	struct memory memory __free_memory = {};
 	bool known = memory_recall(f->address, &memory);
+	sigset_t before __release_signals;
 	int ret;
 
+	hold_signals(&before);
 	ret = write_file(memory.override ?: "\n", "%s/driver_override", f->sys);
 	/* If it never left its driver, it is not to lose it now. */
 	if (!ret && known && memory.driver && f->driver && !strcmp(f->driver, memory.driver)) {

@@ -7,6 +7,7 @@
 
 #include "function.h"
 
+bool driver_valid(const char *name);
 char *driver_choose(const struct function *f, const char *wanted, char **problem);
 int driver_take(struct function *f, const char *driver, const char *along, bool boot,
 		char **problem);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* PCI functions, as sysfs has them, and how people name them. */
+#include <limits.h>
 #include <pci/pci.h>
 #include <stdio.h>
 #include <string.h>
@@ -169,6 +170,23 @@ bool function_same_slot(const struct function *a, const struct function *b)
 }
 
 /**
+ * function_on_root_bus - is there no bridge above it?
+ * @f: the function
+ *
+ * Return: whether it is on a root bus, or it is not known where it is
+ */
+bool function_on_root_bus(const struct function *f)
+{
+	char real[PATH_MAX], *end;
+
+	if (!realpath(f->sys, real))
+		return true;
+	*strrchr(real, '/') = '\0';
+	end = strrchr(real, '/');
+	return !end || !strncmp(end, "/pci", 4);
+}
+
+/**
  * function_resets - the reset methods, in the order in which the kernel tries them
  * @f: the function
  *
@@ -211,7 +229,8 @@ const char *function_state(struct function *f)
 		if (!owners.v[i].state || !strcmp(owners.v[i].state, "bound"))
 			return "in-use";
 	}
-	return owners.v[0].state;
+	/* A word that lasts longer than the owners */
+	return strcmp(owners.v[0].state, "revoked") ? "open" : "revoked";
 }
 
 /**
@@ -251,6 +270,9 @@ static int parse_address(const char *s, unsigned int n[4])
 {
 	int end = -1;
 
+	/* sscanf() would take signs and spaces. */
+	if (s[strspn(s, "0123456789abcdefABCDEF:.")])
+		return 0;
 	if (sscanf(s, "%8x:%2x:%2x.%1x%n", &n[0], &n[1], &n[2], &n[3], &end) == 4 && !s[end])
 		return 4;
 	end = -1;
@@ -270,7 +292,7 @@ static bool parse_id(const char *s, unsigned int *vendor, unsigned int *device)
 {
 	int end = -1;
 
-	return strlen(s) == 9 && s[4] == ':' &&
+	return strlen(s) == 9 && s[4] == ':' && strspn(s, "0123456789abcdefABCDEF:") == 9 &&
 	       sscanf(s, "%4x:%4x%n", vendor, device, &end) == 2 && end == 9;
 }
 

@@ -77,6 +77,7 @@ void function_refresh(struct function *f);
 struct function *function_find(struct host *host, const char *address);
 bool function_answers(struct function *f);
 bool function_same_slot(const struct function *a, const struct function *b);
+bool function_on_root_bus(const struct function *f);
 struct json_object *function_json(struct function *f);
 const char *function_state(struct function *f);
 struct strings function_resets(const struct function *f);

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <net/if.h>
+#include <net/route.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -96,7 +98,8 @@ static bool is_claimed(const char *disk)
 	fd = open(node, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
 	if (fd >= 0)
 		close(fd);
-	return fd < 0 && errno == EBUSY;
+	/* A user that may not open it, or a drive without a medium, tells nothing. */
+	return fd < 0 && errno != EACCES && errno != EPERM && errno != ENOMEDIUM && errno != ENXIO;
 }
 
 static void check_disk(struct strings *reasons, const char *disk)
@@ -125,9 +128,11 @@ static void check_disks(struct strings *reasons, const char *top)
 
 	for (size_t i = 0; i < disks.n; i++) {
 		char *path __free_string = format("/sys/class/block/%s", disks.v[i]);
+		char *hidden __free_string = read_file("%s/hidden", path);
 		char *whole __free_string = NULL;
 
-		if (!realpath(path, real))
+		/* What nobody can open, a path of NVMe multipath, is used by the disk made of it */
+		if ((hidden && !strcmp(hidden, "1")) || !realpath(path, real))
 			continue;
 		whole = xstrdup(real);
 		/* A partition is below its disk. */
@@ -138,28 +143,34 @@ static void check_disks(struct strings *reasons, const char *top)
 	}
 }
 
-/* Interfaces with a default route */
-static struct strings default_routes(void)
+/* Interfaces with a default route, or with any */
+static struct strings routes_of_host(bool any)
 {
 	FILE *v4 __close_file = fopen("/proc/net/route", "re");
 	FILE *v6 __close_file = fopen("/proc/net/ipv6_route", "re");
 	char *line __free_string = NULL;
 	struct strings names = {};
-	char name[32], dest[40];
 	unsigned int len, mask, flags;
+	char name[32], dest[40];
 	size_t size = 0;
 
 	while (v4 && getline(&line, &size, v4) > 0) {
 		if (sscanf(line, "%31s %39s %*s %x %*s %*s %*s %x", name, dest, &flags,
 			   &mask) == 4 &&
-		    !strcmp(dest, "00000000") && !mask && !strings_have(&names, name))
+		    (any || (!strcmp(dest, "00000000") && !mask)) && !(flags & RTF_REJECT) &&
+		    !strings_have(&names, name))
 			strings_add(&names, "%s", name);
 	}
 	while (v6 && getline(&line, &size, v6) > 0) {
-		if (sscanf(line, "%39s %x %*s %*s %*s %*s %*s %*s %*s %31s", dest, &len,
-			   name) == 3 &&
-		    !len && strspn(dest, "0") == 32 && strcmp(name, "lo") &&
-		    !strings_have(&names, name))
+		bool local;
+
+		if (sscanf(line, "%39s %x %*s %*s %*s %*s %*s %*s %x %31s", dest, &len, &flags,
+			   name) != 4 ||
+		    flags & RTF_REJECT || strings_have(&names, name))
+			continue;
+		/* Each interface that is up has these. */
+		local = !strcmp(name, "lo") || !strncmp(dest, "fe80", 4) || !strncmp(dest, "ff", 2);
+		if (any ? !local : !len && strspn(dest, "0") == 32)
 			strings_add(&names, "%s", name);
 	}
 	return names;
@@ -190,20 +201,64 @@ static struct strings interfaces(const char *top)
 	return ours;
 }
 
+/*
+ * Does it lead to a device of the host that is none of these? Tunnels, and the ports of Open
+ * vSwitch, do not tell which device they go through.
+ */
+static bool another_way(const char *name, const struct strings *ours)
+{
+	struct strings below __free_strings = {};
+
+	strings_add(&below, "%s", name);
+	for (size_t i = 0; i < below.n; i++) {
+		struct strings links __free_strings = dir_names("/sys/class/net/%s", below.v[i]);
+
+		if (strings_have(ours, below.v[i]))
+			continue;
+		if (strings_have(&links, "device"))
+			return true;
+		for (size_t j = 0; j < links.n; j++) {
+			if (!strncmp(links.v[j], "lower_", 6) &&
+			    !strings_have(&below, links.v[j] + 6))
+				strings_add(&below, "%s", links.v[j] + 6);
+		}
+	}
+	return false;
+}
+
+static bool is_up(const char *name)
+{
+	char *flags __free_string = read_file("/sys/class/net/%s/flags", name);
+
+	return !flags || strtoul(flags, NULL, 16) & IFF_UP;
+}
+
 static void check_network(struct strings *reasons, const char *top)
 {
 	struct strings ours __free_strings = interfaces(top);
-	struct strings routes __free_strings = default_routes();
-	const char *lost = NULL;
+	struct strings routes __free_strings = routes_of_host(false);
 
+	/* There may be only one network. */
+	if (!routes.n)
+		routes = routes_of_host(true);
 	for (size_t i = 0; i < routes.n; i++) {
-		/* There is another way. */
-		if (!strings_have(&ours, routes.v[i]))
+		if (another_way(routes.v[i], &ours))
 			return;
-		lost = routes.v[i];
 	}
-	if (lost)
-		strings_add(reasons, "%s is the host's only way to the network", lost);
+	for (size_t i = 0; i < routes.n; i++) {
+		if (strings_have(&ours, routes.v[i])) {
+			strings_add(reasons, "%s is the host's only way to the network",
+				    routes.v[i]);
+			return;
+		}
+	}
+	for (size_t i = 0; i < ours.n && routes.n; i++) {
+		if (is_up(ours.v[i])) {
+			strings_add(reasons, "%s may be what %s goes through, the host's only way "
+				    "to the network", ours.v[i], routes.v[0]);
+			return;
+		}
+	}
 }
 
 static void check_display(struct strings *reasons, const struct function *f)

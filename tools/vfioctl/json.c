@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What --json prints: vfioctl.schema.json says what is in it. */
-#include <ctype.h>
 #include <stdio.h>
 
 #include "json.h"
@@ -43,17 +42,14 @@ void json_print(struct json_object *o, bool one_line)
  * json_text - add a string
  * @o: the object
  * @key: its key
- * @value: the string; NULL becomes null. Bytes that are no printable ASCII, which the name of a
- *	process can have, become question marks, as JSON is UTF-8
+ * @value: the string; NULL becomes null. See make_printable(): JSON is UTF-8, which
+ *	the name of a process need not be
  */
 void json_text(struct json_object *o, const char *key, const char *value)
 {
 	char *text __free_string = xstrdup(value);
 
-	for (char *c = text; c && *c; c++) {
-		if (!isprint((unsigned char)*c))
-			*c = '?';
-	}
+	make_printable(text);
 	json_object_object_add(o, key, text ? json_object_new_string(text) : NULL);
 }
 
@@ -115,7 +111,11 @@ void json_strings(struct json_object *o, const char *key, const struct strings *
 {
 	struct json_object *array = json_object_new_array();
 
-	for (size_t i = 0; i < list->n; i++)
-		json_object_array_add(array, json_object_new_string(list->v[i]));
+	for (size_t i = 0; i < list->n; i++) {
+		char *text __free_string = xstrdup(list->v[i]);
+
+		make_printable(text);
+		json_object_array_add(array, json_object_new_string(text));
+	}
 	json_object_object_add(o, key, array);
 }

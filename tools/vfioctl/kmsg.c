@@ -72,8 +72,12 @@ char *kmsg_reason(int fd, const char *driver, const char *address)
 
 		if (!at)
 			continue;
+		at += strlen(about);
+		/* The driver core has the last word, but knows only the error. */
+		if (!strncmp(at, "probe with driver ", 18))
+			continue;
 		free(reason);
-		reason = xstrdup(at + strlen(about));
+		reason = xstrdup(at);
 	}
 	return reason;
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "driver.h"
 #include "vfioctl.h"
 
 #define VERSION "0.1"
@@ -189,7 +190,7 @@ static int parse_options(const struct command *command, struct options *options,
 			break;
 		case OPT_DRIVER:
 			options->driver = optarg;
-			bad = !*optarg || strspn(optarg, "/. \t\n");
+			bad = !driver_valid(optarg);
 			break;
 		case OPT_GROUP:
 			options->group = true;

@@ -4,8 +4,10 @@
  * many VMs, each has some hundred files. A process that another user owns shows its files only to
  * root.
  */
+#include <ctype.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "function.h"
 #include "json.h"
@@ -32,7 +34,8 @@ static void scan_process(const char *pid)
 		struct stat st;
 
 		/* To ask a socket or a file on a dead server costs time; a device node does not. */
-		if (!name || strncmp(name, "vfio", 4) || stat(path, &st) || !S_ISCHR(st.st_mode))
+		if (!name || (strncmp(name, "vfio", 4) && !isdigit((unsigned char)*name)) ||
+		    stat(path, &st) || !S_ISCHR(st.st_mode))
 			continue;
 		files = xalloc(files, nr_files + 1, sizeof(*files));
 		files[nr_files++] = (struct open_file){
@@ -115,6 +118,15 @@ static void read_fdinfo(struct owner *owner)
 	}
 }
 
+/* The kernel's own VFIO has a node for each group as well, which leads to all of its devices. */
+static dev_t group_rdev(const struct function *f)
+{
+	char *number __free_string = read_file("/sys/class/vfio/%d/dev", f->group);
+	unsigned int major, minor;
+
+	return number && sscanf(number, "%u:%u", &major, &minor) == 2 ? makedev(major, minor) : 0;
+}
+
 /**
  * owners_find - who has this device open?
  * @owners: takes them; all zero
@@ -122,14 +134,17 @@ static void read_fdinfo(struct owner *owner)
  */
 void owners_find(struct owners *owners, const struct function *f)
 {
+	dev_t group;
+
 	if (!f->node)
 		return;
+	group = group_rdev(f);
 	if (!scanned)
 		scan();
 	for (size_t i = 0; i < nr_files; i++) {
 		struct owner *owner;
 
-		if (files[i].rdev != f->rdev)
+		if (files[i].rdev != f->rdev && (!group || files[i].rdev != group))
 			continue;
 		owners->v = xalloc(owners->v, owners->n + 1, sizeof(*owners->v));
 		owner = &owners->v[owners->n++];
@@ -137,6 +152,9 @@ void owners_find(struct owners *owners, const struct function *f)
 		owner->process = read_file("/proc/%d/comm", owner->pid);
 		owner->vm = vm_name(owner->pid);
 		read_fdinfo(owner);
+		make_printable(owner->process);
+		make_printable(owner->vm);
+		make_printable(owner->error);
 	}
 }
 

@@ -24,6 +24,14 @@ static void plan_along(struct host *host, struct results *plan, struct function 
 	}
 }
 
+/* Was it taken from its driver, and has none since, as the driver has not taken it back? */
+static bool is_lost(const struct function *f)
+{
+	struct memory memory __free_memory = {};
+
+	return !f->driver && memory_recall(f->address, &memory) && memory.driver;
+}
+
 /* Returns an exit status. */
 static int unbind_one(struct result *result, const struct options *options)
 {
@@ -32,10 +40,12 @@ static int unbind_one(struct result *result, const struct options *options)
 	char *who __free_string = NULL;
 	char *problem = NULL;
 
-	if (!f->node) {
+	if (!f->node && !is_lost(f)) {
 		result_set(result, "unchanged", NULL);
 		return EXIT_OK;
 	}
+	/* To release the ones before may have taken long. */
+	owners_rescan();
 	owners_find(&owners, f);
 	who = owners_text(&owners);
 	if (owners.n && !options->force) {

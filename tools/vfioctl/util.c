@@ -75,6 +75,19 @@ char *format(const char *fmt, ...)
 }
 
 /**
+ * make_printable - keep others from writing control characters to the terminal of the user
+ * @text: such as the name of a process, or NULL. Bytes that are no printable ASCII become question
+ *	marks
+ */
+void make_printable(char *text)
+{
+	for (char *c = text; c && *c; c++) {
+		if (!isprint((unsigned char)*c))
+			*c = '?';
+	}
+}
+
+/**
  * strings_add - add a string to a list
  * @list: the list; all zero is an empty one
  * @fmt: as for printf()

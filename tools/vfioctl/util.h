@@ -40,6 +40,8 @@ struct strings {
 	size_t n;
 };
 
+void make_printable(char *text);
+
 void strings_add(struct strings *list, const char *fmt, ...) __printf(2, 3);
 bool strings_have(const struct strings *list, const char *s);
 char *strings_join(const struct strings *list, const char *between);
