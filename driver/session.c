@@ -123,8 +123,9 @@ static int vfio_pci_make_clean(struct vfio_pci_device *vpd)
 		/* By a recovery that began before probe */
 		vfio_pci_restore_lost(vpd);
 		ret = vfio_pci_reset(vpd);
-		if (ret == -EAGAIN)
-			return ret;
+		/* A recovery that has begun meanwhile will give back what the last user had. */
+		if (ret == -EAGAIN || vpd->recovery.frozen)
+			return -EAGAIN;
 		if (!vfio_pci_answers(vpd->pdev))
 			return -ENODEV;
 		vpd->session.reset_works = !ret;
@@ -135,6 +136,8 @@ static int vfio_pci_make_clean(struct vfio_pci_device *vpd)
 	}
 	vfio_pci_hot_reset_idle(vpd);
 	guard(vfio_pci)(vpd);
+	if (vpd->recovery.frozen)
+		return -EAGAIN;
 	if (vpd->session.hw != VFIO_PCI_CLEAN)
 		vfio_pci_session_over(vpd, false);
 	return 0;

@@ -351,6 +351,13 @@ static bool recovered(int log)
 	return false;
 }
 
+static int inject_fatal(FIXTURE_DATA(sriov) *self)
+{
+	return qmp_expect("OK", "'execute': 'human-monitor-command', 'arguments': { "
+			  "'command-line': 'pcie_aer_inject_error rp%lu DLP' }",
+			  strtoul(self->v.pf_bdf + strlen("0000:"), NULL, 16));
+}
+
 /* A VF that has a bus number of its own, so that the PCI core does not come by */
 TEST_F(sriov, error_with_a_vf_on_another_bus)
 {
@@ -372,9 +379,7 @@ TEST_F(sriov, error_with_a_vf_on_another_bus)
 
 	sprintf(args, "device=%s vf_bus=0xee", self->v.bdf[1]);
 	ASSERT_EQ(0, module_load("odd-function", args));
-	EXPECT_EQ(0, qmp_expect("OK", "'execute': 'human-monitor-command', 'arguments': { "
-				"'command-line': 'pcie_aer_inject_error rp%lu DLP' }",
-				strtoul(self->v.pf_bdf + strlen("0000:"), NULL, 16)));
+	EXPECT_EQ(0, inject_fatal(self));
 	EXPECT_TRUE(recovered(log));
 	EXPECT_EQ(1, event_take(error));
 	EXPECT_EQ(command, config_read(self->v.vf[1].fd, PCI_COMMAND, 2) & command);
@@ -383,6 +388,41 @@ TEST_F(sriov, error_with_a_vf_on_another_bus)
 	bar_unmap(self->v.vf[1].fd, 0, bar);
 	close(log);
 	close(error);
+}
+
+/*
+ * The recovery gives such a VF what it had when the error came: in the midst of its reset, what its
+ * last user had.
+ */
+TEST_F(sriov, error_while_a_vf_is_reset)
+{
+	int log, exp = config_cap(self->v.vf[1].fd, PCI_CAP_ID_EXP);
+	const char *bdf = self->v.bdf[1];
+	u16 was, devctl;
+	char args[64];
+
+	if (access("/dev/virtio-ports/qmp", F_OK))
+		SKIP(return, "no QEMU to talk to");
+	ASSERT_EQ(0, system("modprobe -qr aer_inject"));
+	ASSERT_LT(0, exp);
+	exp += PCI_EXP_DEVCTL;
+	ASSERT_EQ(2, sysfs_config(bdf, exp, &was, 2));
+	ASSERT_EQ(0, config_write(self->v.vf[1].fd, exp, 2, was ^ PCI_EXP_DEVCTL_URRE));
+	ASSERT_EQ(2, sysfs_config(bdf, exp, &devctl, 2));
+	ASSERT_NE(was, devctl);
+	log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, lseek(log, 0, SEEK_END));
+
+	sprintf(args, "device=%s vf_bus=0xee", bdf);
+	ASSERT_EQ(0, module_load("odd-function", args));
+	session_close(&self->v.vf[1]);
+	EXPECT_EQ(0, inject_fatal(self));
+	EXPECT_TRUE(recovered(log));
+	ASSERT_EQ(0, module_unload("odd-function"));
+	EXPECT_EQ(0, session_open_token(&self->v.vf[1], bdf, token));
+	ASSERT_EQ(2, sysfs_config(bdf, exp, &devctl, 2));
+	EXPECT_EQ(was, devctl);
+	close(log);
 }
 
 struct worker {
