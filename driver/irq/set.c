@@ -3,6 +3,7 @@
  * Interrupts as a whole: how many there are, what VFIO_DEVICE_SET_IRQS does with them, and their
  * setup and teardown with a session.
  */
+#include <linux/interrupt.h>
 #include <linux/iommu.h>
 #include <linux/nospec.h>
 #include <linux/seq_file.h>
@@ -169,6 +170,37 @@ static int vfio_pci_set_irqs_in_d0(struct vfio_pci_device *vpd, const struct vfi
 	return vfio_pci_set_irqs_locked(vpd, cmd, set, fn);
 }
 
+/* Is it about to turn MSI or MSI-X on, for which the kernel has to make an interrupt domain? */
+static bool vfio_pci_irq_lacks_domain(struct vfio_pci_device *vpd, const struct vfio_irq_set *set)
+{
+	struct vfio_pci_irqs *irqs = &vpd->irq;
+
+	return irqs->walks && irqs->type == VFIO_PCI_NUM_IRQS && irqs->domain != set->index &&
+	       (set->index == VFIO_PCI_MSI_IRQ_INDEX || set->index == VFIO_PCI_MSIX_IRQ_INDEX);
+}
+
+/*
+ * The kernel makes the domain before it touches the hardware, and keeps it until it makes one for
+ * the other kind of messages. So all that it is asked for here is an impossible number of vectors:
+ * one, of which two are reserved.
+ *
+ * Context: core_lock and hw_lock held; it lets go of hw_lock meanwhile
+ */
+static void vfio_pci_irq_make_domain(struct vfio_pci_device *vpd, unsigned int index)
+{
+	struct irq_affinity none = { .pre_vectors = 2 };
+	unsigned int kind = index == VFIO_PCI_MSIX_IRQ_INDEX ? PCI_IRQ_MSIX : PCI_IRQ_MSI;
+	int ret;
+
+	vfio_pci_core_enter(vpd, false);
+	ret = pci_alloc_irq_vectors_affinity(vpd->pdev, 1, 1, kind | PCI_IRQ_AFFINITY, &none);
+	vfio_pci_core_exit(vpd);
+	/* A recovery may have ended meanwhile. */
+	vfio_pci_decode_update(vpd);
+	if (ret == -ENOSPC)
+		vpd->irq.domain = index;
+}
+
 /* Messages are set up in D0 only, for MSI-X in a BAR: one that its user lets sleep is woken up. */
 static int vfio_pci_set_irqs_awake(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 				   const struct vfio_irq_set *set, vfio_pci_set_irq_fn fn)
@@ -177,13 +209,17 @@ static int vfio_pci_set_irqs_awake(struct vfio_pci_device *vpd, const struct vfi
 	int ret;
 
 	scoped_guard(vfio_pci_hw, vpd) {
-		if (vpd->power.suspended || !vfio_pci_asleep(vpd->pdev->current_state))
+		if (vpd->power.suspended || (!vfio_pci_asleep(vpd->pdev->current_state) &&
+					     !vfio_pci_irq_lacks_domain(vpd, set)))
 			return vfio_pci_set_irqs_in_d0(vpd, cmd, set, fn);
 	}
 	guard(vfio_pci_user)(vpd);
 	state = vpd->pdev->current_state;
-	if (!vpd->power.suspended && !vpd->recovery.frozen)
+	if (!vpd->power.suspended && !vpd->recovery.frozen) {
 		vfio_pci_set_power_state(vpd, PCI_D0);
+		if (vfio_pci_irq_lacks_domain(vpd, set))
+			vfio_pci_irq_make_domain(vpd, set->index);
+	}
 	ret = vfio_pci_set_irqs_in_d0(vpd, cmd, set, fn);
 	if (!vpd->power.suspended && !vpd->recovery.frozen)
 		vfio_pci_set_power_state(vpd, state);
@@ -311,5 +347,8 @@ void vfio_pci_irq_init(struct vfio_pci_device *vpd)
 	irqs->count[VFIO_PCI_REQ_IRQ_INDEX] = 1;
 	irqs->dyn_msix = pci_msix_can_alloc_dyn(vpd->pdev);
 	irqs->mapped = vfio_pci_messages_mapped(&vpd->pdev->dev);
+	/* For a function behind a bridge to PCI, the ITS's driver counts all that are there. */
+	irqs->walks = irqs->mapped && !pci_is_pcie(vpd->pdev);
+	irqs->domain = VFIO_PCI_NUM_IRQS;
 	vfio_pci_intx_init(vpd);
 }
