@@ -283,7 +283,8 @@ static int vfio_pci_count(struct device *dev, void *data)
 /*
  * A thread of the last user's in IOMMU_GET_HW_INFO, held up by a page fault, has the function in
  * hand. iommufd waits for it for a minute, warns, and goes on; but it will come back to a function
- * that must not be freed. With other functions in the group nobody knows whose the claim is.
+ * that must not be freed. With other functions in the group nobody knows whose the claim is: then
+ * it is waited for if iommufd has taken so long.
  */
 static void vfio_pci_wait_unclaimed(struct vfio_pci_device *vpd)
 {
@@ -293,7 +294,7 @@ static void vfio_pci_wait_unclaimed(struct vfio_pci_device *vpd)
 	if (!group)
 		return;
 	iommu_group_for_each_dev(group, &nr, vfio_pci_count);
-	if (nr == 1 && iommu_group_dma_owner_claimed(group)) {
+	if ((nr == 1 || vfio_device_was_held(&vpd->vdev)) && iommu_group_dma_owner_claimed(group)) {
 		pci_err(vpd->pdev,
 			"its last user's iommufd does not give it up: end the call that holds it, and IOMMU_DESTROY the device\n");
 		while (iommu_group_dma_owner_claimed(group))
