@@ -165,6 +165,9 @@ static int vfio_pci_set_irqs_in_d0(struct vfio_pci_device *vpd, const struct vfi
 		return vfio_err(cmd->file, -EIO, "another thread has put the function to sleep");
 	if (vpd->recovery.frozen)
 		return vfio_err(cmd->file, -EAGAIN, "the function recovers from an error");
+	/* Its MSI-X table is gone like all that is in its BARs. */
+	if (!vfio_pci_is_live(vpd))
+		return vfio_err(cmd->file, -EIO, "the function has failed, and cannot be reached");
 	if (vfio_pci_asleep(vpd->pdev->current_state))
 		return vfio_err(cmd->file, -EIO, "the function does not wake up");
 	return vfio_pci_set_irqs_locked(vpd, cmd, set, fn);

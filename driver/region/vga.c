@@ -173,7 +173,7 @@ static int vga_move_routed(struct vfio_pci_device *vpd, const struct vga_window 
 		return ret;
 	/* Nobody waits for the end of a recovery with the arbiter's resources held. */
 	scoped_guard(vfio_pci, vpd) {
-		if (vpd->power.suspended || vpd->recovery.frozen ||
+		if (!vfio_pci_is_live(vpd) || vpd->power.suspended || vpd->recovery.frozen ||
 		    vfio_pci_asleep(vpd->pdev->current_state))
 			ret = -EIO;
 		else
