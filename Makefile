@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
-# Everything is built by, and for, the pinned tools and kernel of qemu-tests/, unless
-# KDIR names the build folder of another kernel; then by the host's tools.
+# Everything is built with the pinned tools of qemu-tests/ for its kernel, unless KDIR names the
+# build folder of another kernel; then, the host's tools are used.
 
-# What is made for machines of another architecture is in folders of its own.
+# Output for other architectures goes to separate folders.
 ifeq ($(ARCH),arm64)
 arch := -arm64
 cross := ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-
 endif
 out = build/$@$(arch)
 
-# Several calls may want the same; every one of them sees it finished.
+# Concurrent calls may build the same; each of them waits until it is complete.
 SHELL := /bin/bash
 .SHELLFLAGS := -euc
 locked = mkdir -p build && exec 8>$(out).lock && flock 8 &&
 
 in_root := qemu-tests/in-root
 
-# As quiet as this make: inside, nothing is known of it.
+# As quiet as this make, whose flags are not passed on.
 quiet = $(if $(V),V=$(V),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),--silent))
 
-# The kernel's make, on our Kbuild, with output in $(out). The warnings that the
-# pinned compilers know stay the same, so none is let through.
+# The kernel's make, on our Kbuild, with output in $(out). The pinned compilers always give the
+# same warnings, so all of them are errors.
 kbuild = $(locked) \
 	kernel=$$(qemu-tests/kernel $(addprefix --arch ,$(arch:-%=%)) $(1)) && \
 	mkdir -p $(out) && \
@@ -31,24 +31,26 @@ kbuild = $(locked) \
 help:
 	@sed -n 's/^#: \?//p' $(firstword $(MAKEFILE_LIST))
 
-#: make demo             a guest on a drive of its own: the main job, shown
+#: make demo             show the main use case: a guest gets a drive; a guest moves with its device
 #: make check            the tests for every change; STEPS="..." for some, STEPS=help for more
 #: make check-all        all tests on the PC; before a release
 #: make check-arm64      all tests on the arm64 machine
-#: make bench            what operations cost here and on the in-tree driver, in instructions
+#: make bench            compare the cost of operations with the in-tree driver, in instructions
 #: make bench-wall       the same in nanoseconds
 #: make shell            a shell in a test machine with the modules loaded
 #:
 #: make modules          build the modules for the test machine's kernel
 #: make selftests        build the tests that run in the machine
+#: make tools            build vfioctl and its manual pages
 #: make ... ARCH=arm64   either for the arm64 machine
+#: make deb              build the Debian packages, into build/deb
 #: make clean            remove what was built; the cache of kernels and tools stays
 #:
 #: make modules KDIR=/lib/modules/$(uname -r)/build          for the running kernel
-#: make modules_install KDIR=/lib/modules/$(uname -r)/build  the same, and install
+#: make modules_install KDIR=/lib/modules/$(uname -r)/build  and install them
 
 ifdef KDIR
-# Kernels before 6.13 ignore MO and build in the source.
+# Kernels before 6.13 ignore MO, and build in the source tree.
 host_kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/build/host
 
 .PHONY: modules modules_install
@@ -74,7 +76,7 @@ modules-sparse:
 	@$(call kbuild,,C=2 CHECK=/src/qemu-tests/sparse)
 
 modules_install:
-	@echo 'say for which kernel: make modules_install KDIR=/lib/modules/$$(uname -r)/build' >&2
+	@echo 'name the kernel: make modules_install KDIR=/lib/modules/$$(uname -r)/build' >&2
 	@exit 1
 endif
 
@@ -83,6 +85,19 @@ selftests:
 	@$(locked) source=$$(qemu-tests/kernel --source) && mkdir -p $(out) && \
 	$(in_root) make -j$$(nproc) --no-print-directory -C /src/selftests \
 		O=/src/$(out) KSRC=/cache/$${source##*/} $(if $(arch),CC=aarch64-linux-gnu-gcc)
+
+.PHONY: tools tools-sanitized
+tools:
+	@$(locked) $(in_root) make -j$$(nproc) --no-print-directory -C /src/tools/vfioctl O=/src/$(out)
+
+# With what finds wrong uses of memory, for the tests
+tools-sanitized:
+	@$(locked) $(in_root) make -j$$(nproc) --no-print-directory -C /src/tools/vfioctl O=/src/$(out) \
+		SANITIZE=1
+
+.PHONY: deb
+deb:
+	@$(locked) rm -rf $(out) && qemu-tests/in-package-root qemu-tests/package-deb /src/$(out)
 
 .PHONY: check check-all check-arm64 demo bench bench-wall shell
 check:

@@ -41,22 +41,22 @@ static int vfio_pci_start(struct vfio_pci_device *vpd, struct vfio_file *file)
 	if (ret)
 		return vfio_err(file, ret, "the function does not wake up");
 
-	/* A reset by somebody else must not run meanwhile. */
+	/* Keeps out resets by others. */
 	vfio_pci_lock(vpd);
 	pci_clear_master(pdev);
 	vfio_pci_core_enter(vpd, false);
 	ret = pci_enable_device(pdev);
 	vfio_pci_core_exit(vpd);
 	if (ret) {
-		vfio_err(file, ret, "the function cannot be enabled, see the kernel log");
+		vfio_err(file, ret, "the function could not be enabled, see the kernel log");
 		goto unlock;
 	}
 	if (vpd->recovery.frozen) {
-		ret = vfio_err(file, -EAGAIN, "the function recovers from an error");
+		ret = vfio_err(file, -EAGAIN, "the function is recovering from an error");
 		goto disable;
 	}
 
-	/* What is saved, and given back after the session, has INTx closed. */
+	/* Before saving, so that INTx is disabled in what is restored after the session. */
 	vfio_pci_irq_open(vpd);
 	ret = vfio_pci_session_save(vpd);
 	if (ret)
@@ -66,7 +66,7 @@ static int vfio_pci_start(struct vfio_pci_device *vpd, struct vfio_file *file)
 		goto forget;
 	ret = vfio_pci_igd_open(vpd);
 	if (ret) {
-		vfio_err(file, ret, "the graphics' OpRegion cannot be used");
+		vfio_err(file, ret, "the OpRegion of the graphics is not usable");
 		goto close_config;
 	}
 	vfio_pci_find_msix_table(vpd);
@@ -118,7 +118,7 @@ static void vfio_pci_close(struct vfio_device *vdev)
 		vfio_pci_session_leave(vpd);
 		if (VFIO_PCI_DMABUF)
 			vfio_pci_dmabufs_close(vpd);
-		/* Before the page tables go: behind them is the host's memory. */
+		/* Before detaching the page tables, after which DMA may reach the host's memory. */
 		pci_clear_master(pdev);
 	}
 	vfio_mig_close(vpd);
@@ -264,8 +264,8 @@ static const struct vfio_device_ops vfio_pci_device_ops = {
 };
 
 /*
- * Their vendor says that they are not safe in the hands of a hostile user: QuickAssist (C3XXX,
- * C62X, DH895XCC) and the first data streaming and analytics accelerators.
+ * Not safe to assign to a hostile user, according to their vendor: QuickAssist (C3XXX, C62X,
+ * DH895XCC) and the first data streaming and analytics accelerators.
  */
 static const struct pci_device_id vfio_pci_denylist[] = {
 	{ PCI_VDEVICE(INTEL, PCI_DEVICE_ID_INTEL_QAT_C3XXX) },
@@ -279,7 +279,7 @@ static const struct pci_device_id vfio_pci_denylist[] = {
 	{}
 };
 
-/* Set up what the variant of the function, if it has one, does differently. */
+/* Set up what the function's variant, if any, does differently. */
 static int vfio_pci_vary(struct vfio_pci_device *vpd, const struct vfio_pci_variant *variant)
 {
 	unsigned int i;
@@ -296,11 +296,11 @@ static int vfio_pci_vary(struct vfio_pci_device *vpd, const struct vfio_pci_vari
 }
 
 /**
- * vfio_pci_probe - a function is to be given to user space
+ * vfio_pci_probe - make a function available to user space
  * @pdev: the function
  * @variant: what is special about it; NULL for nothing
  *
- * Return: 0; -EINVAL for a bridge, a function that is not safe to assign, or what the front end
+ * Return: 0; -EINVAL for a bridge, a function that is not safe to assign, or one that the front end
  * refuses; -EBUSY for a physical function whose virtual functions exist already and may be in use;
  * -ENOMEM
  */
@@ -315,7 +315,7 @@ int vfio_pci_probe(struct pci_dev *pdev, const struct vfio_pci_variant *variant)
 		return -EINVAL;
 	}
 	if (!vfio_pci_disable_denylist && pci_match_id(vfio_pci_denylist, pdev)) {
-		pci_err(pdev, "cannot be assigned: hostile users can do harm by it, see disable_denylist\n");
+		pci_err(pdev, "not safe to assign to hostile users, see disable_denylist\n");
 		return -EINVAL;
 	}
 	if (pci_num_vf(pdev)) {
@@ -346,9 +346,9 @@ int vfio_pci_probe(struct pci_dev *pdev, const struct vfio_pci_variant *variant)
 		goto free_mig;
 	pci_set_drvdata(pdev, vpd);
 
-	/* A function that no driver had is in an unknown state, from which it can only go to D0. */
+	/* Without a driver, the function's power state is unknown, and it can only go to D0. */
 	pci_set_power_state(pdev, PCI_D0);
-	/* Before a reset, of another function's bus as well, saves and restores what there is. */
+	/* Before any reset, even of another function's bus, saves and restores what it finds. */
 	vfio_pci_restore_lost(vpd);
 	vfio_pci_irq_init(vpd);
 	vfio_pci_sriov_init(vpd);
@@ -357,7 +357,7 @@ int vfio_pci_probe(struct pci_dev *pdev, const struct vfio_pci_variant *variant)
 	if (ret)
 		goto exit_power;
 	vfio_pci_hot_reset_add(vpd);
-	/* Before it can be opened: a session ends what is queued, and nothing may follow. */
+	/* Before it can be opened: BIND does the queued work itself, and expects no more of it. */
 	vfio_pci_session_clean(vpd);
 	ret = vfio_device_register(vdev);
 	if (ret)
@@ -384,16 +384,16 @@ free:
 }
 
 /**
- * vfio_pci_remove - the host wants the function back, or it is gone
+ * vfio_pci_remove - take the function back for the host, or for removal
  * @pdev: the function
  *
- * Whoever takes it next gets it as clean as it was, without the last user's data.
+ * Its next owner gets it clean, without the last user's data.
  */
 void vfio_pci_remove(struct pci_dev *pdev)
 {
 	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);
 
-	/* Who waits for the end of a recovery is in the gate, and its next step wants our lock. */
+	/* Calls inside the gate may wait for a recovery, whose next step needs our device lock. */
 	vfio_pci_leave(vpd);
 	vfio_pci_sriov_remove(vpd);
 	vfio_device_unregister(&vpd->vdev);

@@ -10,8 +10,9 @@
  * vfio_pci_atomics_open - find out which AtomicOps work both ways (PCIe r6.2 6.15)
  * @vpd: the device, being opened
  *
- * A width is told of if the function completes it itself, and the root port and the switches on
- * the way have it too. This turns the function's own requests on; a VF's are its PF's to turn on.
+ * A width is reported if the function can complete it itself, and the root port and all switches on
+ * the path support it, too. This enables the function's own requests; those of a VF are enabled in
+ * its PF.
  */
 void vfio_pci_atomics_open(struct vfio_pci_device *vpd)
 {

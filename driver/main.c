@@ -12,34 +12,34 @@
 static char device_ids[1024] __initdata;
 module_param_string(ids, device_ids, sizeof(device_ids), 0);
 MODULE_PARM_DESC(ids,
-		 "Devices to take at once, \"vendor:device[:subvendor[:subdevice[:class[:class_mask]]]]\" in hex, separated by commas");
+		 "Devices to bind at load, \"vendor:device[:subvendor[:subdevice[:class[:class_mask]]]]\" in hex, separated by commas");
 
 bool vfio_pci_disable_denylist;
 module_param_named(disable_denylist, vfio_pci_disable_denylist, bool, 0444);
 MODULE_PARM_DESC(disable_denylist,
-		 "Take devices that are known not to be safe in the hands of a hostile user");
+		 "Accept devices that are known to be unsafe to assign to a hostile user");
 
 module_param_named(enable_sriov, vfio_pci_enable_sriov, bool, 0644);
 MODULE_PARM_DESC(enable_sriov,
-		 "Let sriov_numvfs make virtual functions of a function that user space has. Most need its user to set them up");
+		 "Let sriov_numvfs create virtual functions of a function that user space owns. Most need its user to set them up");
 
 bool vfio_pci_disable_idle_d3;
 module_param_named(disable_idle_d3, vfio_pci_disable_idle_d3, bool, 0644);
 MODULE_PARM_DESC(disable_idle_d3,
-		 "Keep devices that nobody uses awake. Holds for those that are bound from then on");
+		 "Keep unused devices awake. Applies to devices that are bound from then on");
 
 bool vfio_pci_nointxmask;
 module_param_named(nointxmask, vfio_pci_nointxmask, bool, 0644);
 MODULE_PARM_DESC(nointxmask,
-		 "Mask INTx at the host's interrupt controller, not in the device. Holds for devices that are bound from then on");
+		 "Mask INTx at the host's interrupt controller, not in the device. Applies to devices that are bound from then on");
 
 bool vfio_pci_disable_vga;
 module_param_named(disable_vga, vfio_pci_disable_vga, bool, 0444);
-MODULE_PARM_DESC(disable_vga, "Give users no access to legacy VGA memory and ports");
+MODULE_PARM_DESC(disable_vga, "Deny users access to legacy VGA memory and ports");
 
 struct workqueue_struct *vfio_pci_wq;
 
-/* No device by itself: only by driver_override, new_id or ids=. The alias is vfio_pci:v*d*... */
+/* Binds only by driver_override, new_id or ids=. The alias is vfio_pci:v*d*... */
 static const struct pci_device_id vfio_pci_table[] = {
 	{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(PCI_ANY_ID, PCI_ANY_ID) },
 	{}
@@ -85,7 +85,7 @@ static int __init vfio_pci_init(void)
 	char *rest = device_ids, *text;
 	int ret;
 
-	/* Freezable: no reset while the system suspends the function. */
+	/* Freezable, so that no reset runs while the system suspends the function. */
 	vfio_pci_wq = alloc_workqueue("vfio-pci", WQ_UNBOUND | WQ_FREEZABLE, 0);
 	if (!vfio_pci_wq)
 		return -ENOMEM;

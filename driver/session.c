@@ -10,7 +10,7 @@
 
 #include "vfio_pci.h"
 
-/* The PCI core has the function locked for as long as it probes, removes or resets it. */
+/* The PCI core has the function locked while it probes, removes or resets it. */
 #define VFIO_PCI_CLEAN_RETRY	msecs_to_jiffies(20)
 
 static void vfio_pci_set_hw(struct vfio_pci_device *vpd, enum vfio_pci_hw hw)
@@ -22,10 +22,10 @@ static void vfio_pci_set_hw(struct vfio_pci_device *vpd, enum vfio_pci_hw hw)
 }
 
 /**
- * vfio_pci_session_save - note the configuration that the host gets back after a session
- * @vpd: the device, nobody's; LEFT is not one of the states that a session begins in
+ * vfio_pci_session_save - save the configuration that is restored after the session
+ * @vpd: the device, without a session, and not LEFT
  *
- * Context: hw_lock held. vfio_pci_session_begin() or vfio_pci_session_forget() has to follow.
+ * Context: hw_lock held. vfio_pci_session_begin() or vfio_pci_session_forget() must follow.
  * Return: 0; -ENOMEM
  */
 int vfio_pci_session_save(struct vfio_pci_device *vpd)
@@ -48,7 +48,7 @@ void vfio_pci_session_forget(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_session_begin - the hardware is its user's: LIVE
+ * vfio_pci_session_begin - the user owns the hardware: LIVE
  * @vpd: the device, after vfio_pci_session_save()
  *
  * Context: hw_lock held
@@ -82,11 +82,11 @@ void vfio_pci_session_leave(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_session_over - end what a session has left to be done
- * @vpd: the device, nobody's
- * @clean: it has been reset; if not, it cannot be
+ * vfio_pci_session_over - finish cleaning up after a session
+ * @vpd: the device, without a session
+ * @clean: it has been reset; false if that is impossible
  *
- * Context: hw_lock held, inside of which that of the IOMMU group is taken
+ * Context: hw_lock held; takes the lock of the IOMMU group
  */
 void vfio_pci_session_over(struct vfio_pci_device *vpd, bool clean)
 {
@@ -99,12 +99,12 @@ void vfio_pci_session_over(struct vfio_pci_device *vpd, bool clean)
 }
 
 /*
- * What cannot be reset alone is reset together with all that a reset of its slot or bus takes
- * along, if nobody uses any of it. Else it is as clean as it gets.
+ * A function that cannot be reset alone is reset together with its slot or bus, if nobody uses any
+ * function there. Otherwise, it stays as it is.
  *
- * In the worker, or after that was cancelled: one caller at a time. Returns -EAGAIN when the PCI
- * core has the function locked, or it is frozen; -ENODEV when it does not answer: if it is LEFT, it
- * stays so.
+ * Called by the worker, or with the worker canceled, so there is one caller at a time. Returns
+ * -EAGAIN when the PCI core has the function locked, or it is frozen; -ENODEV when it does not
+ * answer, in which case a function that is LEFT stays LEFT.
  */
 static int vfio_pci_make_clean(struct vfio_pci_device *vpd)
 {
@@ -115,15 +115,15 @@ static int vfio_pci_make_clean(struct vfio_pci_device *vpd)
 			return -EAGAIN;
 		if (!vfio_pci_answers(vpd->pdev))
 			return -ENODEV;
-		/* It may not have answered when it was to wake up. */
+		/* It may not have answered at the first attempt to wake it up. */
 		vfio_pci_set_power_state(vpd, PCI_D0);
-		/* Another function's hot reset may have done it. */
+		/* A hot reset of another function may have cleaned this one. */
 		if (vpd->session.hw == VFIO_PCI_CLEAN)
 			return 0;
-		/* By a recovery that began before probe */
+		/* In case a recovery began before probe */
 		vfio_pci_restore_lost(vpd);
 		ret = vfio_pci_reset(vpd);
-		/* A recovery that has begun meanwhile will give back what the last user had. */
+		/* A recovery that has begun meanwhile will restore what the last user had. */
 		if (ret == -EAGAIN || vpd->recovery.frozen)
 			return -EAGAIN;
 		if (!vfio_pci_answers(vpd->pdev))
@@ -143,13 +143,13 @@ static int vfio_pci_make_clean(struct vfio_pci_device *vpd)
 	return 0;
 }
 
-/* It does not wait for the device lock, because remove waits for it with that lock held. */
+/* Does not wait for the device lock, as remove waits for this worker with that lock held. */
 static void vfio_pci_clean_work(struct work_struct *work)
 {
 	struct vfio_pci_device *vpd = container_of(to_delayed_work(work), struct vfio_pci_device,
 						   session.clean_work);
 
-	/* One that does not wake up cannot be reset either. */
+	/* A function that does not wake up cannot be reset either. */
 	pm_runtime_get_sync(&vpd->pdev->dev);
 	if (vfio_pci_make_clean(vpd) == -EAGAIN)
 		queue_delayed_work(vfio_pci_wq, &vpd->session.clean_work, VFIO_PCI_CLEAN_RETRY);
@@ -157,7 +157,7 @@ static void vfio_pci_clean_work(struct work_struct *work)
 }
 
 /**
- * vfio_pci_session_init - a function has come to us, used by whoever had it before
+ * vfio_pci_session_init - take over a function, which others may have used before
  * @vpd: the device
  */
 void vfio_pci_session_init(struct vfio_pci_device *vpd)
@@ -168,8 +168,8 @@ void vfio_pci_session_init(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_session_clean - begin to make the function fit for another user
- * @vpd: the device, which has not been unregistered
+ * vfio_pci_session_clean - start cleaning the function up for another user
+ * @vpd: the device, still registered
  */
 void vfio_pci_session_clean(struct vfio_pci_device *vpd)
 {
@@ -177,11 +177,11 @@ void vfio_pci_session_clean(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_session_flush - wait until a function has been made fit for another user
+ * vfio_pci_session_flush - wait until a function has been cleaned up for another user
  * @vpd: the device
  *
- * Context: the session lock may be held, and the device lock: the worker wants neither
- * Return: false if the PCI core has the function locked, so that it is done later
+ * Context: the session lock and the device lock may be held, as the worker takes neither
+ * Return: false if the PCI core has the function locked, so that this is done later
  */
 bool vfio_pci_session_flush(struct vfio_pci_device *vpd)
 {
@@ -199,13 +199,16 @@ static void vfio_pci_flush_one(struct vfio_pci_device *vpd, void *data)
 	vfio_pci_session_flush(vpd);
 }
 
-/* The rest of the IOMMU group is kept from memory for former users, and so is nobody else's. */
+/*
+ * Functions of the IOMMU group that await their reset after a session are blocked from memory, and
+ * until then nobody else can claim the group.
+ */
 static void vfio_pci_flush_group(struct vfio_pci_device *vpd)
 {
 	vfio_pci_for_each(vpd, vfio_pci_shares_group, vfio_pci_flush_one, NULL);
 }
 
-/* With the device's lock, its driver is what it is; who has that lock is about to change it. */
+/* The device lock keeps the driver bound. If it is taken, the driver is about to change anyway. */
 static int vfio_pci_hosts_driver(struct device *dev, void *file)
 {
 	struct device_driver *drv;
@@ -215,13 +218,13 @@ static int vfio_pci_hosts_driver(struct device *dev, void *file)
 		return 0;
 	drv = dev->driver;
 	if (drv && !to_pci_driver(drv)->driver_managed_dma)
-		ret = vfio_err(file, -EPERM, "%s of the same IOMMU group has the driver %s",
+		ret = vfio_err(file, -EPERM, "%s in the same IOMMU group is bound to driver %s",
 			       dev_name(dev), drv->name);
 	device_unlock(dev);
 	return ret;
 }
 
-/* A driver of the host's in the rest of the IOMMU group: iommufd would not say why it refuses. */
+/* Look for a host driver in the rest of the IOMMU group: iommufd would refuse without a reason. */
 static int vfio_pci_check_group(struct vfio_pci_device *vpd, struct vfio_file *file)
 {
 	struct iommu_group *group = iommu_group_get(&vpd->pdev->dev);
@@ -232,20 +235,20 @@ static int vfio_pci_check_group(struct vfio_pci_device *vpd, struct vfio_file *f
 }
 
 /**
- * vfio_pci_session_settle - end what former sessions have left, as one is about to begin
- * @vpd: the device, nobody's
- * @file: of its user
+ * vfio_pci_session_settle - finish cleaning up after former sessions, before a new one begins
+ * @vpd: the device, without a session
+ * @file: the new user's file
  *
  * Context: session lock held
  * Return: 0; -EAGAIN when the PCI core has the function locked, or it is frozen; -ENODEV when it
- * does not answer; -EPERM when the host's driver has another function of its IOMMU group; an error
- * of waking it up
+ * does not answer; -EPERM when a host driver has another function of its IOMMU group; an error from
+ * waking it up
  */
 int vfio_pci_session_settle(struct vfio_pci_device *vpd, struct vfio_file *file)
 {
 	int ret;
 
-	/* If the worker has not begun yet, it need not. */
+	/* If the worker has not started yet, do its work here. */
 	cancel_delayed_work_sync(&vpd->session.clean_work);
 	ret = vfio_pci_wake(&vpd->vdev);
 	if (ret) {
@@ -260,13 +263,13 @@ int vfio_pci_session_settle(struct vfio_pci_device *vpd, struct vfio_file *file)
 	if (ret) {
 		vfio_pci_session_clean(vpd);
 		return vfio_err(file, ret,
-				"somebody else is about to reset or unbind the function");
+				"the function is being reset or unbound by somebody else");
 	}
 	return vfio_pci_check_group(vpd, file);
 }
 
 /**
- * vfio_pci_session_stop - end the worker, when nothing can queue it any more
+ * vfio_pci_session_stop - stop the worker, once nothing can queue it any more
  * @vpd: the device, not registered
  */
 void vfio_pci_session_stop(struct vfio_pci_device *vpd)
@@ -281,10 +284,10 @@ static int vfio_pci_count(struct device *dev, void *data)
 }
 
 /*
- * A thread of the last user's in IOMMU_GET_HW_INFO, held up by a page fault, has the function in
- * hand. iommufd waits for it for a minute, warns, and goes on; but it will come back to a function
- * that must not be freed. With other functions in the group nobody knows whose the claim is: then
- * it is waited for if iommufd has taken so long.
+ * A thread of the last user that is held up by a page fault in IOMMU_GET_HW_INFO still uses the
+ * function. iommufd waits for it for a minute, warns, and goes on. But the thread will access the
+ * function again, so it must not be freed yet. If the group has other functions, the claim may be
+ * theirs, and is waited for only if iommufd has taken that minute.
  */
 static void vfio_pci_wait_unclaimed(struct vfio_pci_device *vpd)
 {
@@ -296,7 +299,7 @@ static void vfio_pci_wait_unclaimed(struct vfio_pci_device *vpd)
 	iommu_group_for_each_dev(group, &nr, vfio_pci_count);
 	if ((nr == 1 || vfio_device_was_held(&vpd->vdev)) && iommu_group_dma_owner_claimed(group)) {
 		pci_err(vpd->pdev,
-			"its last user's iommufd does not give it up: end the call that holds it, and IOMMU_DESTROY the device\n");
+			"still held by the iommufd of its last user: end the call that holds it, and IOMMU_DESTROY the device\n");
 		while (iommu_group_dma_owner_claimed(group))
 			schedule_timeout_idle(HZ / 10);
 	}
@@ -304,8 +307,8 @@ static void vfio_pci_wait_unclaimed(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_session_exit - there will be no session any more: hand the function back clean
- * @vpd: the device, nobody's, after vfio_pci_session_stop()
+ * vfio_pci_session_exit - after the last session, hand the function back clean
+ * @vpd: the device, without a session, after vfio_pci_session_stop()
  *
  * Context: device lock held, as in remove
  */
@@ -319,6 +322,6 @@ void vfio_pci_session_exit(struct vfio_pci_device *vpd)
 			vfio_pci_session_over(vpd, !ret);
 	}
 	vfio_pci_wait_unclaimed(vpd);
-	/* The host's driver, which is tried once and next, wants the group to be nobody's. */
+	/* The host's driver probes next, only once, and fails while the group is claimed. */
 	vfio_pci_flush_group(vpd);
 }

@@ -13,7 +13,7 @@
 
 bool vfio_pci_enable_sriov;
 
-/* The PF of a VF, if it is ours; NULL if it is not, or the function is no VF */
+/* The PF of a VF, if we are its driver; NULL if we are not, or the function is not a VF */
 static struct vfio_pci_device *vfio_pci_pf(struct pci_dev *pdev)
 {
 	struct vfio_pci_device *pf = pci_iov_get_pf_drvdata(pdev, &vfio_pci_driver);
@@ -21,7 +21,7 @@ static struct vfio_pci_device *vfio_pci_pf(struct pci_dev *pdev)
 	return IS_ERR(pf) ? NULL : pf;
 }
 
-/* VFs of our PFs are not for the host's drivers: they would trust a PF that a user controls. */
+/* Keep host drivers off VFs of our PFs: they would trust a PF that a user controls. */
 static int vfio_pci_sriov_notify(struct notifier_block *nb, unsigned long action, void *data)
 {
 	struct pci_dev *pdev = to_pci_dev(data);
@@ -31,7 +31,7 @@ static int vfio_pci_sriov_notify(struct notifier_block *nb, unsigned long action
 			pci_warn(pdev, "no memory to keep the host's drivers off this VF\n");
 	} else if (action == BUS_NOTIFY_BOUND_DRIVER && vfio_pci_pf(pdev) &&
 		   pci_dev_driver(pdev) != &vfio_pci_driver) {
-		pci_warn(pdev, "this VF has a driver of the host, but its PF may be a user's\n");
+		pci_warn(pdev, "this VF has a host driver, but its PF may be a user's\n");
 	}
 	return NOTIFY_DONE;
 }
@@ -40,7 +40,7 @@ struct notifier_block vfio_pci_sriov_notifier = {
 	.notifier_call = vfio_pci_sriov_notify,
 };
 
-/* The PF may sleep again, as it has no VFs (any more). */
+/* The PF has no VFs any more, so it may sleep again. */
 static void vfio_pci_sriov_disabled(struct vfio_pci_device *pf)
 {
 	scoped_guard(mutex, &pf->hw_lock)
@@ -69,7 +69,7 @@ static int vfio_pci_sriov_enable(struct vfio_pci_device *pf, int nr_vfs)
 	return nr_vfs;
 }
 
-/* Takes all VFs from their users, who are asked at the same time. */
+/* Take all VFs from their users, asking all users at the same time. */
 static void vfio_pci_sriov_disable(struct vfio_pci_device *pf)
 {
 	struct vfio_pci_device *vf;
@@ -85,7 +85,7 @@ static void vfio_pci_sriov_disable(struct vfio_pci_device *pf)
 }
 
 /**
- * vfio_pci_sriov_configure - make the VFs of a function, or take them away
+ * vfio_pci_sriov_configure - create the VFs of a function, or remove them
  * @pdev: the PF
  * @nr_vfs: how many VFs, 0 for none
  *
@@ -108,11 +108,11 @@ int vfio_pci_sriov_configure(struct pci_dev *pdev, int nr_vfs)
 }
 
 /**
- * vfio_pci_sriov_init - find out what the function is
+ * vfio_pci_sriov_init - find out if the function is a PF, or a VF of one of our PFs
  * @vpd: the device, in probe
  *
- * A VF of a PF of ours was made by us, since a PF that has VFs already cannot be bound to this
- * driver, and the PF does not go before the VF has gone.
+ * VFs of our PFs were always created by us, since a PF that already has VFs cannot be bound to this
+ * driver. And a PF is not removed before its VFs.
  */
 void vfio_pci_sriov_init(struct vfio_pci_device *vpd)
 {
@@ -130,12 +130,12 @@ void vfio_pci_sriov_init(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_sriov_remove - take the VFs away, as their PF will go
+ * vfio_pci_sriov_remove - remove the VFs of a PF that is about to be removed
  * @vpd: any device, in remove
  *
- * Its own user is asked together with theirs.
+ * The PF's user is asked for the PF at the same time.
  *
- * Context: as vfio_pci_sriov_configure()
+ * Context: like vfio_pci_sriov_configure()
  */
 void vfio_pci_sriov_remove(struct vfio_pci_device *vpd)
 {
@@ -162,11 +162,11 @@ void vfio_pci_sriov_exit(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_sriov_settle - a session is about to begin: wait for what would disturb it
+ * vfio_pci_sriov_settle - before a session, wait for a pending reset of the PF
  * @vpd: the device
- * @file: of its user
+ * @file: the new user's file
  *
- * The reset of a PF, when its user has left it, is one of its VFs, too.
+ * The reset of a PF whose user has left also resets its VFs.
  *
  * Return: 0; -EAGAIN when the PF cannot be reset now
  */
@@ -181,7 +181,7 @@ int vfio_pci_sriov_settle(struct vfio_pci_device *vpd, struct vfio_file *file)
 	return 0;
 }
 
-/* Of a PF whose lock is held: is this its token? */
+/* Is this the token of the PF? Called with its sriov.lock held. */
 static int vfio_pci_check_token(struct vfio_pci_device *pf, struct vfio_file *file,
 				const uuid_t *token)
 {
@@ -189,22 +189,22 @@ static int vfio_pci_check_token(struct vfio_pci_device *pf, struct vfio_file *fi
 
 	if (!token)
 		return vfio_err(file, -EACCES,
-				"BIND needs the VF token: user space has the PF, or VFs of it");
+				"BIND needs the VF token, as user space has the PF or VFs of it");
 	if (!uuid_equal(token, &pf->sriov.token))
-		return vfio_err(file, -EACCES, "this is not the VF token");
+		return vfio_err(file, -EACCES, "the token passed to BIND is not the VF token");
 	return 0;
 }
 
 /**
- * vfio_pci_sriov_open - may whoever shows this token, or none, have the device?
+ * vfio_pci_sriov_open - check the token of a new user
  * @vpd: the device
- * @file: of its user
+ * @file: the user's file
  * @token: the VF token, NULL for none
  *
- * A PF with no VFs in use takes the token as its new one.
+ * For a PF with no VFs in use, it becomes the new token.
  *
- * Return: 0, and vfio_pci_sriov_close() has to follow; -EACCES when there is no token, or a wrong
- * one, where one is needed; -EINVAL when there is one where none is
+ * Return: 0, and vfio_pci_sriov_close() must follow; -EACCES when the token is missing or wrong;
+ * -EINVAL when there is a token, but the function has none
  */
 int vfio_pci_sriov_open(struct vfio_pci_device *vpd, struct vfio_file *file, const uuid_t *token)
 {
@@ -215,7 +215,7 @@ int vfio_pci_sriov_open(struct vfio_pci_device *vpd, struct vfio_file *file, con
 		if (!token)
 			return 0;
 		return vfio_err(file, -EINVAL,
-				"no VF token is known: this is no PF, and no VF of one that vfio-pci has");
+				"no VF token: neither a PF, nor a VF of a PF bound to vfio-pci");
 	}
 
 	guard(mutex)(&pf->sriov.lock);
@@ -243,10 +243,10 @@ void vfio_pci_sriov_close(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_sriov_block - keep the users of VFs off them, as their PF is about to be reset
+ * vfio_pci_sriov_block - keep users off the VFs of a PF that is about to be reset
  * @vpd: any device
  *
- * A reset of a PF takes its VFs away for a while, and resets them (PCIe r6.2 9.2.2.3.1).
+ * A reset of a PF disables its VFs for a while, and resets them (PCIe r6.2 9.2.2.3.1).
  *
  * Context: device lock and sriov.lock held. Takes the locks of each VF that is bound to us, unless
  * the caller has them, and holds them until vfio_pci_sriov_unblock().
@@ -269,9 +269,9 @@ void vfio_pci_sriov_block(struct vfio_pci_device *vpd)
  * vfio_pci_sriov_unblock - undo vfio_pci_sriov_block()
  * @vpd: the device
  *
- * Users of VFs find the configuration, and the interrupts, that they had. So does the host, of VFs
- * without a user: what it turned on in them when they came to be, such as ATS, it does not turn on
- * again, and what is clean is not reset before its next session.
+ * VFs get back the configuration and interrupts that they had, even those without a user: what the
+ * host enabled when it created them, such as ATS, it does not enable again, and a clean VF is not
+ * reset before its next session.
  */
 void vfio_pci_sriov_unblock(struct vfio_pci_device *vpd)
 {
@@ -300,7 +300,7 @@ bool vfio_pci_has_vf_token(struct vfio_device *vdev)
  * vfio_pci_set_vf_token - answer VFIO_DEVICE_FEATURE_PCI_VF_TOKEN
  * @cmd: with the token as its data
  *
- * It cannot be read: it may be that of the user before.
+ * The token cannot be read, as it may be that of the previous user.
  *
  * Return: 0
  */

@@ -83,7 +83,7 @@ static int vfio_pci_variant_access(struct vfio_pci_device *vpd, unsigned int bar
 	if (!vfio_pci_is_live(vpd) || vpd->recovery.frozen || vpd->power.suspended ||
 	    vfio_pci_asleep(vpd->pdev->current_state))
 		return vfio_device_err(&vpd->vdev, -EIO,
-				       "the function sleeps, or has failed, and cannot be reached");
+				       "the function cannot be accessed: it sleeps, or has failed");
 	base = vfio_pci_barmap(vpd, bar);
 	if (!base)
 		return -ENOMEM;

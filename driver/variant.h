@@ -60,7 +60,7 @@ struct vfio_mig_range {
 /**
  * struct vfio_mig_ops - how a device migrates
  * @features: returns VFIO_MIGRATION_STOP_COPY and whatever else the device supports, or 0 if it
- *	cannot migrate. Called once in each session.
+ *	cannot migrate. Called when a session begins, and again if the function is reset meanwhile.
  * @stop_initiator: stop DMA and interrupts. On return, none is in progress.
  * @stop_responder: stop all changes of the device's state, whatever is written to the device.
  *	Optional, like @start_responder: without them, the ops of the initiator do both.

@@ -227,7 +227,7 @@ struct vfio_pci_ioeventfds {
  *	this is false, the function stays awake for as long as hw_lock is held.
  * @low: its user allows the host to suspend it. Meanwhile the session has given up its runtime PM
  *	reference, and nothing is mapped. Also read inside the mappings' srcu.
- * @wakeup: signalled when it is resumed, which then ends @low; or NULL
+ * @wakeup: signaled when it is resumed, which then ends @low; or NULL
  * @idle_d3: it may be suspended while it has no owner
  * @was_auto: runtime PM was allowed before it was bound
  */
@@ -252,7 +252,7 @@ struct vfio_pci_resetting {
 
 /**
  * struct vfio_pci_recovery - the PCI core's recovery from an error, see aer.c. Protected by hw_lock
- * @frozen: the PCI core is recovering from an error of the function, or of its neighbours
+ * @frozen: the PCI core is recovering from an error of the function, or of its neighbors
  * @leaving: remove has begun: the function is not frozen any more
  * @saved: config space from before the recovery
  * @thawed: woken when @frozen is cleared
@@ -335,7 +335,7 @@ static inline bool vfio_pci_is_live(const struct vfio_pci_device *vpd)
 	return vpd->session.hw == VFIO_PCI_LIVE;
 }
 
-/* It has no owner: it may be reset without asking anybody. */
+/* The function has no owner, so it may be reset without asking anybody. */
 static inline bool vfio_pci_is_idle(const struct vfio_pci_device *vpd)
 {
 	return vpd->session.hw < VFIO_PCI_LIVE;
@@ -348,8 +348,8 @@ static inline bool vfio_pci_asleep(pci_power_t state)
 }
 
 /*
- * Does it answer? The command register is never all ones (PCIe r6.2 7.5.1.1.3). Unlike the IDs,
- * which the PCI core checks, a VF has a command register of its own.
+ * Does the function answer? Its command register never reads as all ones (PCIe r6.2 7.5.1.1.3).
+ * Unlike the IDs, which the PCI core checks, VFs have it, too.
  */
 static inline bool vfio_pci_answers(struct pci_dev *pdev)
 {
@@ -552,10 +552,9 @@ DEFINE_GUARD(vfio_pci_hw, struct vfio_pci_device *, vfio_pci_lock_hw(_T),
 	     mutex_unlock(&_T->hw_lock))
 
 /*
- * Called with both locks held: the PCI core is about to take pci_bus_sem. @saved: the PCI core's
- * copy of config space is what the function is to have, whatever is in its registers. Without
- * @saved, the registers count until the PCI core has saved them; until then, the copy is as old as
- * its last use.
+ * Call this with both locks held, before calling the PCI core where it takes pci_bus_sem. With
+ * @saved, the PCI core's copy of config space is current, whatever is in the registers. Without it,
+ * the copy is outdated until the PCI core saves the registers.
  */
 static inline void vfio_pci_core_enter(struct vfio_pci_device *vpd, bool saved)
 {

@@ -12,15 +12,15 @@
 #include "trace.h"
 #include "vfio_file.h"
 
-/* How long iommufd waits for calls that have a device in hand, before it gives up on it */
+/* How long iommufd waits for calls that use a device, before it warns and goes on */
 #define VFIO_IOMMUFD_PATIENCE	(60 * HZ)
 
 /**
- * vfio_bind_fetch - get the part of BIND's struct that was added later, and the token
+ * vfio_bind_fetch - get the later additions to BIND's struct, and the token
  * @cmd: struct vfio_device_bind_iommufd, fetched as far as out_devid
  *
- * Return: 0; -EINVAL for an unknown flag; -E2BIG when the caller knows more fields than we do and
- * uses them; -EFAULT
+ * Return: 0; -EINVAL for an unknown flag; -E2BIG when the caller uses fields that we do not know;
+ * -EFAULT
  */
 int vfio_bind_fetch(struct vfio_cmd *cmd)
 {
@@ -62,23 +62,23 @@ static int vfio_match_user(struct device *dev, const void *group)
 	return its == group && READ_ONCE(vdev->owner);
 }
 
-/* -EPERM, and MSIs are isolated: another context has the IOMMU group. */
+/* For -EPERM if MSIs are isolated: another iommufd context owns the IOMMU group. */
 static void vfio_err_group(struct vfio_file *file)
 {
 	struct iommu_group *group = iommu_group_get(file->vdev->device.parent);
 	struct device *user = class_find_device(&vfio_class, NULL, group, vfio_match_user);
 
 	if (user)
-		vfio_err(file, -EPERM, "%s of the same IOMMU group is bound to another iommufd",
+		vfio_err(file, -EPERM, "%s in the same IOMMU group is bound to another iommufd",
 			 dev_name(user->parent));
 	else
 		vfio_err(file, -EPERM,
-			 "another device of the IOMMU group is in use, or still to be reset after that");
+			 "another device in the IOMMU group is in use, or not yet reset after use");
 	put_device(user);
 	iommu_group_put(group);
 }
 
-/* Has the firmware memory that the IOMMU must always let some device of the group reach? */
+/* Does the firmware require that the IOMMU always maps some memory for a device of the group? */
 static bool vfio_firmware_maps(struct device *dev)
 {
 	struct iommu_group *group = iommu_group_get(dev);
@@ -102,16 +102,16 @@ static void vfio_err_refused(struct vfio_file *file, int error)
 
 	if (error == -EPERM && !vfio_isolates_msi(dev))
 		vfio_err(file, error,
-			 "MSIs are not isolated here, see iommufd's allow_unsafe_interrupts");
+			 "the host does not isolate MSIs, see iommufd's allow_unsafe_interrupts");
 	else if (error == -EPERM)
 		vfio_err_group(file);
 	else if (error == -EBUSY)
-		vfio_err(file, error, "a device of the IOMMU group is being reset");
+		vfio_err(file, error, "a device in the IOMMU group is being reset");
 	else if (error == -EINVAL && vfio_firmware_maps(dev))
 		vfio_err(file, error,
-			 "firmware wants memory mapped for a device of the IOMMU group, see its reserved_regions");
+			 "firmware requires a mapping in its IOMMU group, see reserved_regions");
 	else
-		vfio_err(file, error, "iommufd refuses the device");
+		vfio_err(file, error, "iommufd has refused the device");
 }
 
 static struct iommufd_device *vfio_iommufd_bind(struct vfio_file *file, int fd, u32 *devid)
@@ -125,7 +125,7 @@ static struct iommufd_device *vfio_iommufd_bind(struct vfio_file *file, int fd, 
 		return ERR_CAST(ictx);
 	}
 	idev = iommufd_device_bind(ictx, file->vdev->device.parent, devid);
-	iommufd_ctx_put(ictx);	/* the device holds its own */
+	iommufd_ctx_put(ictx);	/* idev holds its own reference */
 
 	if (IS_ERR(idev))
 		vfio_err_refused(file, PTR_ERR(idev));
@@ -136,11 +136,11 @@ static struct iommufd_device *vfio_iommufd_bind(struct vfio_file *file, int fd, 
  * vfio_bind - make a file the owner of its device
  * @cmd: struct vfio_device_bind_iommufd
  *
- * Nobody else can do anything with the file as the owner before vfio_bind_done().
+ * No other thread can use the file as the owner before vfio_bind_done().
  *
  * Context: inside the gate. Takes the session lock.
- * Return: 0; -EINVAL when this or another file is bound already; -EBADF or -EBADFD when the fd is
- * not iommufd's; what iommufd or the device model's open return
+ * Return: 0; -EINVAL when this or another file is already bound; -EBADF or -EBADFD when the fd is
+ * not iommufd's; an error of iommufd or of the device model's open
  */
 int vfio_bind(struct vfio_cmd *cmd)
 {
@@ -152,7 +152,7 @@ int vfio_bind(struct vfio_cmd *cmd)
 
 	guard(mutex)(&vdev->lock);
 	if (vdev->owner)
-		return vfio_err(file, -EINVAL, "%s file is bound to the device already",
+		return vfio_err(file, -EINVAL, "%s file is already bound to the device",
 				vdev->owner == file ? "this" : "another");
 	ret = vdev->ops->settle(vdev, file);
 	if (ret)
@@ -166,7 +166,7 @@ int vfio_bind(struct vfio_cmd *cmd)
 	vdev->mapping = file->mapping;
 	ret = vdev->ops->open(vdev, file, cmd->data);
 	if (ret) {
-		/* As clean as it was: there is nothing to keep it from. */
+		/* The device is still clean, so its DMA need not be blocked. */
 		vdev->mapping = NULL;
 		iommufd_device_unbind(idev);
 		vdev->idev = NULL;
@@ -178,12 +178,12 @@ int vfio_bind(struct vfio_cmd *cmd)
 }
 
 /**
- * vfio_bind_done - let all threads use what vfio_bind() has bound, or take it back
- * @cmd: as vfio_bind() left it
+ * vfio_bind_done - let all threads use the file that vfio_bind() has bound, or undo vfio_bind()
+ * @cmd: as left by vfio_bind()
  * @error: 0; -EFAULT when the user could not be told the device's id
  *
  * Context: takes the session lock
- * Return: 0; @error; -ENODEV when the device was revoked meanwhile
+ * Return: 0; @error; -ENODEV when the device was revoked in the meantime
  */
 int vfio_bind_done(struct vfio_cmd *cmd, int error)
 {
@@ -197,20 +197,20 @@ int vfio_bind_done(struct vfio_cmd *cmd, int error)
 		vfio_session_end(vdev);
 		return error;
 	}
-	/* Who sees it bound sees all that was set up: pairs with vfio_device_enter(). */
+	/* Whoever sees it bound also sees the rest of the setup; pairs with vfio_device_enter(). */
 	smp_store_release(&file->bound, true);
 	trace_vfio_bind(vdev, file->devid);
 	return 0;
 }
 
 /**
- * vfio_session_end - nobody owns the device any more
+ * vfio_session_end - end the session of a device
  * @vdev: a device that has an owner
  *
- * Nothing of the user's is held on return. The device reaches no memory until the device model has
- * cleaned it up, and calls vfio_device_release_dma().
+ * On return, none of the user's resources are held. The device cannot access memory until the
+ * device model has cleaned it up and calls vfio_device_release_dma().
  *
- * Context: session lock held, not inside the gate; nor is anybody else with the owner's file.
+ * Context: session lock held; no call on the owner's file is inside the gate
  */
 void vfio_session_end(struct vfio_device *vdev)
 {
@@ -220,19 +220,19 @@ void vfio_session_end(struct vfio_device *vdev)
 
 	lockdep_assert_held(&vdev->lock);
 
-	/* Data files are not the owner's file, so their calls may be inside the gate. */
+	/* Calls on data files, unlike those on the owner's file, may still be inside the gate. */
 	if (vdev->streamed) {
 		WRITE_ONCE(vdev->session, vdev->session + 1);
 		synchronize_srcu(&vdev->gate);
 		vdev->streamed = false;
 	}
 	/*
-	 * What is still in the device when iommufd gives it up must not get at the memory of the
-	 * host, which without an owner is behind an identity mapping, perhaps: its IOMMU group
-	 * stays owned, and blocked. That it passes to us without a moment in between takes
-	 * iommufd's own word, its context. It is never looked into, and nobody can show it by
-	 * accident: a context that comes to the same place has to settle() the device, and so its
-	 * group, before it binds any of it.
+	 * DMA that the device still does after iommufd has released it must not reach the host's
+	 * memory, which may be identity-mapped for a group without an owner. So keep the IOMMU
+	 * group owned and blocked. To take over the ownership without a gap, claim it with the
+	 * owner that iommufd uses, its context. The pointer is not dereferenced, and a new context
+	 * at the same address cannot share the claim: it must settle() the device, and thereby the
+	 * group, before it binds any device in it.
 	 */
 	WARN_ON(iommu_device_claim_dma_owner(vdev->device.parent, owner));
 	vdev->ops->close(vdev);
@@ -254,10 +254,10 @@ void vfio_session_end(struct vfio_device *vdev)
 }
 
 /**
- * vfio_device_was_held - is iommufd perhaps still using the device?
+ * vfio_device_was_held - may iommufd still be using the device?
  * @vdev: the device, unregistered
  *
- * Return: true if it has waited, at the end of a session, until its patience was exhausted
+ * Return: true if iommufd has waited as long as it waits, at the end of a session
  */
 bool vfio_device_was_held(const struct vfio_device *vdev)
 {
@@ -266,8 +266,8 @@ bool vfio_device_was_held(const struct vfio_device *vdev)
 EXPORT_SYMBOL_GPL(vfio_device_was_held);
 
 /**
- * vfio_device_release_dma - the device need not be kept from memory any more
- * @vdev: the device, reset, or as clean as it gets
+ * vfio_device_release_dma - stop blocking the device's DMA after a session
+ * @vdev: the device, which has been reset if possible
  *
  * Context: may sleep; once for each call of the ops' close
  */
@@ -278,14 +278,15 @@ void vfio_device_release_dma(struct vfio_device *vdev)
 EXPORT_SYMBOL_GPL(vfio_device_release_dma);
 
 /**
- * vfio_device_shared_id - what one device's iommufd context calls another device
- * @vdev: the one, inside its gate and bound
- * @other: the other
- * @live: @other has a session; it must be impossible that it ends
+ * vfio_device_shared_id - get the ID of another device in a device's iommufd context
+ * @vdev: the device, bound, with its gate entered
+ * @other: the other device
+ * @live: @other has a session, which cannot end during this call
  *
- * Takes no lock of iommufd's under which pages are faulted in.
+ * Takes none of the iommufd locks under which pages are faulted in.
  *
- * Return: the id; 0 if @other has none, but its IOMMU group is the context's; -ENODEV if it is not
+ * Return: the ID; 0 if @other has none, but its IOMMU group belongs to the context; otherwise
+ * -ENODEV
  */
 int vfio_device_shared_id(const struct vfio_device *vdev, const struct vfio_device *other,
 			  bool live)
@@ -295,7 +296,7 @@ int vfio_device_shared_id(const struct vfio_device *vdev, const struct vfio_devi
 	bool owned;
 
 	if (live) {
-		/* An IOMMU group is never of two contexts. */
+		/* An IOMMU group never belongs to two contexts. */
 		if (iommufd_device_to_ictx(other->idev) != ictx)
 			return -ENODEV;
 		return iommufd_device_to_id(other->idev);
@@ -353,7 +354,7 @@ static int vfio_attach_pasid(struct vfio_device *vdev, u32 pasid, u32 *pt_id)
 {
 	int ret;
 
-	/* Stores before it attaches, so that what is attached can always be recorded. */
+	/* Insert before attaching, so that recording the PASID cannot fail afterwards. */
 	ret = xa_insert(&vdev->pasids, pasid, xa_mk_value(0), GFP_KERNEL_ACCOUNT);
 	if (ret == -EBUSY) {
 		ret = iommufd_device_replace(vdev->idev, pasid, pt_id);
@@ -369,7 +370,7 @@ static int vfio_attach_pasid(struct vfio_device *vdev, u32 pasid, u32 *pt_id)
 		return ret;
 	}
 record:
-	/* Takes the place of an entry, so it allocates nothing. */
+	/* Replaces an entry, so it does not allocate memory. */
 	xa_store(&vdev->pasids, pasid, xa_mk_value(*pt_id), 0);
 	return 0;
 }
@@ -388,13 +389,12 @@ static int vfio_attach_device(struct vfio_device *vdev, u32 *pt_id)
 }
 
 /**
- * vfio_attach - attach the device, or one of its PASIDs, to a page table, in place of the one it
- * may be attached to
+ * vfio_attach - attach the device, or one of its PASIDs, to a page table, replacing any current one
  * @cmd: struct vfio_device_attach_iommufd_pt
  *
  * Context: inside the gate. Takes the session lock.
- * Return: 0; -EINVAL for PASID 0, which is the device without a PASID; what iommufd returns, among
- * it -ENOENT when there is no such page table
+ * Return: 0; -EINVAL for PASID 0, which is the device without a PASID; an error of iommufd, such as
+ * -ENOENT when there is no such page table
  */
 int vfio_attach(struct vfio_cmd *cmd)
 {
@@ -411,7 +411,7 @@ int vfio_attach(struct vfio_cmd *cmd)
 	else
 		ret = vfio_attach_pasid(vdev, attach->pasid, &attach->pt_id);
 	if (ret)
-		return vfio_err(cmd->file, ret, "iommufd refuses to attach %s %u to object %u",
+		return vfio_err(cmd->file, ret, "iommufd has refused to attach %s %u to object %u",
 				attach->flags ? "PASID" : "the device's own DMA, PASID",
 				attach->pasid, pt_id);
 	trace_vfio_attach(vdev, attach->flags ? attach->pasid : IOMMU_NO_PASID, attach->pt_id);
@@ -422,7 +422,7 @@ int vfio_attach(struct vfio_cmd *cmd)
  * vfio_detach - detach the device, or one of its PASIDs, from its page table
  * @cmd: struct vfio_device_detach_iommufd_pt
  *
- * What is not attached is left alone.
+ * Does nothing if it is not attached.
  *
  * Context: inside the gate. Takes the session lock.
  * Return: 0

@@ -8,14 +8,14 @@
 #include "vfio_device.h"
 
 /**
- * vfio_caps_add - put a capability at the end of a chain
- * @caps: the chain, @caps->base set and the rest zero at first
- * @id: of the capability
- * @version: of the capability
- * @size: of its struct, header included
+ * vfio_caps_add - append a capability to a chain
+ * @caps: the chain; initially, @caps->base is set and the rest is zero
+ * @id: ID of the capability
+ * @version: version of the capability
+ * @size: size of its struct, including the header
  *
  * Return: the struct in the chain, its header filled and the rest zero; NULL when the chain has no
- * room for it, which is a bug of the caller
+ * room for it, which is a bug in the caller
  */
 void *vfio_caps_add(struct vfio_caps *caps, u16 id, u16 version, size_t size)
 {

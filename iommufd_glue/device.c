@@ -11,7 +11,7 @@
 #include "trace.h"
 #include "vfio_file.h"
 
-/* How often a user who holds a device that is wanted back is asked for it */
+/* How often a user is asked to release the device */
 #define VFIO_REQUEST_PERIOD	(10 * HZ)
 
 dev_t vfio_devt;
@@ -20,7 +20,7 @@ DEFINE_IDA(vfio_ida);
 static int release_grace_ms = 10000;
 module_param(release_grace_ms, int, 0644);
 MODULE_PARM_DESC(release_grace_ms,
-		 "How long the user of a device may go on with it once the host wants it back, before it is taken away, in ms (-1: for ever, default: 10000)");
+		 "How long the user of a device may keep it after the host asks for it, in ms (-1: for ever, default: 10000)");
 
 static char *vfio_devnode(const struct device *dev, umode_t *mode)
 {
@@ -45,13 +45,13 @@ static void vfio_device_release(struct device *dev)
 }
 
 /**
- * vfio_device_alloc - make a device
- * @parent: the real one
- * @size: bytes of the device model's struct, which begins with its struct vfio_device
+ * vfio_device_alloc - allocate a device
+ * @parent: the physical device
+ * @size: size of the device model's struct, which begins with its struct vfio_device
  * @ops: the device model
  *
- * Return: the device, zeroed but for its struct vfio_device, to be given to vfio_device_free();
- * or an ERR_PTR: -ENOMEM, -ENOSPC when there are 2^20 already
+ * Return: the device, zeroed except for its struct vfio_device; free it with vfio_device_free().
+ * Or an ERR_PTR: -ENOMEM, -ENOSPC when there are already 2^20
  */
 struct vfio_device *vfio_device_alloc(struct device *parent, size_t size,
 				      const struct vfio_device_ops *ops)
@@ -78,7 +78,7 @@ struct vfio_device *vfio_device_alloc(struct device *parent, size_t size,
 	device_initialize(&vdev->device);
 	vdev->device.devt = MKDEV(MAJOR(vfio_devt), ret);
 	vdev->device.class = &vfio_class;
-	/* The driver core's reference ends with the node; trace events name the parent later. */
+	/* The driver core's reference ends with the node, but trace events still use the parent. */
 	vdev->device.parent = get_device(parent);
 	vdev->device.release = vfio_device_release;
 	cdev_init(&vdev->cdev, &vfio_file_fops);
@@ -94,7 +94,7 @@ free:
 EXPORT_SYMBOL_GPL(vfio_device_alloc);
 
 /**
- * vfio_device_get - keep the memory of a device until another vfio_device_free()
+ * vfio_device_get - keep the memory of a device until a matching vfio_device_free()
  * @vdev: the device
  */
 void vfio_device_get(struct vfio_device *vdev)
@@ -104,8 +104,8 @@ void vfio_device_get(struct vfio_device *vdev)
 EXPORT_SYMBOL_GPL(vfio_device_get);
 
 /**
- * vfio_device_free - let go of a device
- * @vdev: never registered, or unregistered, or from vfio_device_get(). Its memory stays until the
+ * vfio_device_free - drop a reference to a device
+ * @vdev: never registered, or unregistered, or from vfio_device_get(). Its memory is kept until the
  *	last file is closed.
  */
 void vfio_device_free(struct vfio_device *vdev)
@@ -115,11 +115,11 @@ void vfio_device_free(struct vfio_device *vdev)
 EXPORT_SYMBOL_GPL(vfio_device_free);
 
 /**
- * vfio_device_register - let user space have the device
- * @vdev: ready for its ops
+ * vfio_device_register - make the device available to user space
+ * @vdev: the device, ready for its ops to be called
  *
  * Return: 0; -EINVAL when no IOMMU isolates the device, or its DMA is not coherent with the
- * CPU's caches, which user space could not mend; or an error of the driver core
+ * CPU's caches, which user space could not handle; or an error of the driver core
  */
 int vfio_device_register(struct vfio_device *vdev)
 {
@@ -127,11 +127,11 @@ int vfio_device_register(struct vfio_device *vdev)
 	int ret;
 
 	if (!device_iommu_mapped(parent)) {
-		dev_err(parent, "no IOMMU stands before this device, so it cannot be assigned\n");
+		dev_err(parent, "the device is not behind an IOMMU, so it cannot be assigned\n");
 		return -EINVAL;
 	}
 	if (!device_iommu_capable(parent, IOMMU_CAP_CACHE_COHERENCY)) {
-		dev_err(parent, "DMA is not cache coherent, so it cannot be assigned\n");
+		dev_err(parent, "DMA is not cache-coherent, so the device cannot be assigned\n");
 		return -EINVAL;
 	}
 
@@ -143,12 +143,11 @@ int vfio_device_register(struct vfio_device *vdev)
 EXPORT_SYMBOL_GPL(vfio_device_register);
 
 /**
- * vfio_device_want_back - vfio_device_unregister() will follow
- * @vdev: registered
+ * vfio_device_want_back - announce that vfio_device_unregister() will follow
+ * @vdev: the registered device
  *
- * The owner is asked for the device, and release_grace_ms counts, from now on. This is for devices
- * that go together, one after the other: all their users have the same time, and the last one to go
- * need not wait for the sum of it.
+ * Asks the owner for the device, and starts the grace period. This is for devices that are removed
+ * one after the other: the grace periods of all their users run at the same time.
  *
  * Context: may sleep
  */
@@ -161,10 +160,8 @@ void vfio_device_want_back(struct vfio_device *vdev)
 EXPORT_SYMBOL_GPL(vfio_device_want_back);
 
 /**
- * vfio_device_hurry - a device that goes has to go at once
- * @vdev: vfio_device_unregister() has begun, or will
- *
- * The grace period is over, for good.
+ * vfio_device_hurry - end the grace period of a device for good
+ * @vdev: the device, for which vfio_device_unregister() has begun, or will be called
  *
  * Context: any
  */
@@ -175,7 +172,7 @@ void vfio_device_hurry(struct vfio_device *vdev)
 }
 EXPORT_SYMBOL_GPL(vfio_device_hurry);
 
-/* How long the owner may go on, in jiffies */
+/* The grace period that is left, in jiffies */
 static unsigned long vfio_device_grace(struct vfio_device *vdev)
 {
 	int grace = READ_ONCE(release_grace_ms);
@@ -187,7 +184,7 @@ static unsigned long vfio_device_grace(struct vfio_device *vdev)
 	return time_after(end, now) ? end - now : 0;
 }
 
-/* Ask for the device until it is free, the time is over, or the caller is killed. */
+/* Ask for the device until it is free, the grace period is over, or the caller is killed. */
 static void vfio_device_ask_back(struct vfio_device *vdev)
 {
 	unsigned long left = vfio_device_grace(vdev);
@@ -207,12 +204,12 @@ static void vfio_device_ask_back(struct vfio_device *vdev)
 
 /**
  * vfio_device_unregister - take the device back from user space
- * @vdev: registered
+ * @vdev: the registered device
  *
- * New opens fail from the start. The owner is asked to let go, has release_grace_ms to do so, and
- * then the device is revoked: who is inside an op leaves it, who comes gets -ENODEV, or of a fault
- * vfio_device_fault_off(), and the session ends. On return no op runs or will run. What is left for
- * the caller to do is what follows a session, with vfio_device_release_dma().
+ * New opens fail from the start. The owner is asked to release the device within release_grace_ms.
+ * Then it is revoked: calls inside an op leave it, new calls fail with -ENODEV, new faults get
+ * vfio_device_fault_off(), and the session ends. On return, no op is running, and none will be
+ * called. The caller must do the cleanup after the session, with vfio_device_release_dma().
  *
  * Context: may sleep for release_grace_ms. Takes the session lock. The ops must not need a lock
  * that the caller holds.
@@ -239,7 +236,7 @@ EXPORT_SYMBOL_GPL(vfio_device_unregister);
  * vfio_device_zap - remove the user's page table entries for a part of the device
  * @vdev: the device, LIVE
  * @start: file offset
- * @len: bytes
+ * @len: number of bytes
  *
  * Context: may sleep. Takes i_mmap_rwsem, never mmap_lock.
  */
@@ -252,7 +249,7 @@ EXPORT_SYMBOL_GPL(vfio_device_zap);
 /**
  * vfio_device_set_sleepy - may the device be asleep when its owner calls?
  * @vdev: the device
- * @sleepy: have calls that begin from now on wake it; those under way do not
+ * @sleepy: calls that begin from now on wake it up; those in progress do not
  */
 void vfio_device_set_sleepy(struct vfio_device *vdev, bool sleepy)
 {

@@ -14,29 +14,30 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
 #include "trace.h"
 #include "vfio_file.h"
 
-/* Bytes of a read or write that go through the gate together: a whole config space header */
+/* A read or write enters the gate for chunks of this size: a whole config space header. */
 #define VFIO_IO_CHUNK	256
 
-/* No ioctl without a fetch function has a longer struct. */
+/* Maximum size of the struct of an ioctl without a fetch function */
 #define VFIO_CMD_RESULT_MAX	32
 
 /**
- * struct vfio_ioctl - what the front end knows of an ioctl, by VFIO_NR()
- * @fn: answers it; NULL if the device model does, by its own table
- * @fetch: get more from the user than the fixed part; not inside the gate (optional). With
- *	VFIO_FETCH_DONE the call has succeeded, and @fn is left out.
- * @done: called after the answer of what has succeeded was written, or could not be, which is the
- *	error that it gets; returns the result; not inside the gate (optional)
- * @in: bytes that the user's struct must have at least, 0 for an ioctl without a struct
- * @get: how many of these are read, a multiple of 4; the rest are results
- * @out: bytes that the user gets back, as far as they fit into their argsz
- * @cap_offset: where the struct holds the offset of a capability chain, which then follows it; 0
- *	for a struct without
+ * struct vfio_ioctl - what the front end knows about an ioctl, indexed by VFIO_NR()
+ * @fn: handler; NULL if it is in the device model's table
+ * @fetch: gets more from the user than the fixed part, outside the gate (optional). If it returns
+ *	VFIO_FETCH_DONE, the call has succeeded, and @fn is not called.
+ * @done: called outside the gate after @fn has succeeded, with the error of writing the result to
+ *	the user; returns the result of the call (optional)
+ * @in: minimum size of the user's struct, 0 for an ioctl without a struct
+ * @get: how many of these bytes are read, a multiple of 4; the rest are results
+ * @out: number of bytes copied back to the user, as far as they fit into argsz
+ * @cap_offset: offset of the field that holds the offset of a capability chain, which then follows
+ *	the struct; 0 for none
  * @unbound: may be called before BIND
- * @tells_size: the struct goes back to the user also with -ENOSPC, and tells what room it takes
+ * @tells_size: the struct is also copied back with -ENOSPC, to report the required size
  */
 struct vfio_ioctl {
 	vfio_cmd_fn fn;
@@ -60,12 +61,12 @@ static __printf(3, 0) void vfio_verr(struct vfio_file *file, int error, const ch
 }
 
 /**
- * vfio_err - give the reason of a failure
+ * vfio_err - record the reason for a failure
  * @file: the file of the call that fails
  * @error: negative errno that it will return
  * @fmt: one sentence for the user, no newline
  *
- * Context: any that may not be a hard interrupt
+ * Context: any but hard interrupts
  * Return: @error
  */
 int vfio_err(struct vfio_file *file, int error, const char *fmt, ...)
@@ -80,12 +81,12 @@ int vfio_err(struct vfio_file *file, int error, const char *fmt, ...)
 EXPORT_SYMBOL_GPL(vfio_err);
 
 /**
- * vfio_device_err - give the reason of a failure to the owner of a device
+ * vfio_device_err - record the reason for a failure, for the owner of a device
  * @vdev: the device
  * @error: negative errno
  * @fmt: one sentence for the user, no newline
  *
- * Context: inside the gate, or where the session's end, ops->close, waits for it
+ * Context: inside the gate, or in code that ops->close waits for
  * Return: @error
  */
 int vfio_device_err(struct vfio_device *vdev, int error, const char *fmt, ...)
@@ -101,7 +102,7 @@ int vfio_device_err(struct vfio_device *vdev, int error, const char *fmt, ...)
 }
 EXPORT_SYMBOL_GPL(vfio_device_err);
 
-/* Would the gate let this file in now? For errors that must come before those of user memory. */
+/* Would the gate let this file in? For errors that take precedence over those of user memory. */
 static int vfio_device_knock(struct vfio_file *file, bool unbound)
 {
 	struct srcu_ctr __percpu *gate;
@@ -113,8 +114,8 @@ static int vfio_device_knock(struct vfio_file *file, bool unbound)
 }
 
 /*
- * Registers and the structs of ioctls are so small that to call a copy of the general kind would
- * cost more than the rest of the way. Lengths of words are multiples of 4.
+ * Registers and the structs of ioctls are so small that copy_from_user() would cost more than the
+ * rest of the path. @len is a multiple of 4.
  */
 static __always_inline int vfio_get_words(void *to, const void __user *from, size_t len)
 {
@@ -188,13 +189,13 @@ static __always_inline int vfio_put_bytes(void __user *to, const void *from, siz
 	}
 }
 
-/* Get the array of @count entries that follows the fixed part, which has @fixed bytes. */
+/* Get the array of @count entries that follows the fixed part of @fixed bytes. */
 static int vfio_fetch_array(struct vfio_cmd *cmd, size_t fixed, u32 count, size_t each)
 {
 	size_t size = size_mul(count, each);
 
 	if (size > VFIO_PAYLOAD_MAX || size > cmd->argsz - fixed)
-		return vfio_err(cmd->file, -EINVAL, "argsz %u has no room for an array of %u",
+		return vfio_err(cmd->file, -EINVAL, "argsz %u is too small for an array of %u",
 				cmd->argsz, count);
 	if (!size)
 		return 0;
@@ -223,7 +224,7 @@ static int vfio_set_irqs_fetch(struct vfio_cmd *cmd)
 		each = sizeof(s32);
 		break;
 	default:
-		return vfio_err(cmd->file, -EINVAL, "SET_IRQS wants just one kind of data");
+		return vfio_err(cmd->file, -EINVAL, "SET_IRQS needs exactly one kind of data");
 	}
 	return vfio_fetch_array(cmd, sizeof(*set), set->count, each);
 }
@@ -243,7 +244,7 @@ static u32 vfio_feature_flags(const struct vfio_cmd *cmd)
 	return ((const struct vfio_device_feature *)cmd->arg)->flags;
 }
 
-/* A copy of the row of a feature: outside the gate the device model's table may go away. */
+/* Copies a feature's row, as the device model's table may go away outside the gate. */
 static int vfio_find_feature(struct vfio_cmd *cmd, struct vfio_feature *row)
 {
 	u16 feature = vfio_feature_flags(cmd) & VFIO_DEVICE_FEATURE_MASK;
@@ -271,7 +272,7 @@ static int vfio_find_feature(struct vfio_cmd *cmd, struct vfio_feature *row)
 	return ret;
 }
 
-/* Get a feature's struct, with an array of as many entries as the user says, if it has one. */
+/* Get a feature's struct and its array, if it has one, whose length is in the struct. */
 static int vfio_feature_data(struct vfio_cmd *cmd, const struct vfio_feature *row, bool in)
 {
 	struct vfio_device_feature __user *ufeature = cmd->uarg;
@@ -284,7 +285,7 @@ static int vfio_feature_data(struct vfio_cmd *cmd, const struct vfio_feature *ro
 		return -EFAULT;
 	size = size_add(size, size_mul(count, row->each));
 	if (size > room || size > VFIO_PAYLOAD_MAX)
-		return vfio_err(cmd->file, -EINVAL, "argsz %u and %u entries do not fit together",
+		return vfio_err(cmd->file, -EINVAL, "argsz %u does not match %u entries",
 				cmd->argsz, count);
 
 	cmd->data = kzalloc(size, GFP_KERNEL_ACCOUNT);
@@ -295,7 +296,7 @@ static int vfio_feature_data(struct vfio_cmd *cmd, const struct vfio_feature *ro
 		cmd->out_len = size;
 	if (in && copy_from_user(cmd->data, ufeature->data, size))
 		return -EFAULT;
-	/* It may have changed since. */
+	/* The user may have changed it since it was checked. */
 	if (row->each)
 		*(u32 *)(cmd->data + row->count) = count;
 	return 0;
@@ -431,7 +432,7 @@ static noinline int vfio_call_sleepy(vfio_cmd_fn fn, struct vfio_cmd *cmd)
 	return ret;
 }
 
-/* A call that may find the device asleep */
+/* Make a call, waking the device up if it may be asleep. */
 static __always_inline int vfio_call(vfio_cmd_fn fn, struct vfio_cmd *cmd)
 {
 	if (unlikely(READ_ONCE(cmd->vdev->sleepy)))
@@ -440,12 +441,12 @@ static __always_inline int vfio_call(vfio_cmd_fn fn, struct vfio_cmd *cmd)
 }
 
 /**
- * vfio_call_inside - let the device model do a part of a call
- * @fn: the part
- * @cmd: the call, of a file that must be bound
+ * vfio_call_inside - call the device model for a part of an ioctl
+ * @fn: the function to call
+ * @cmd: the ioctl; its file must be bound
  *
  * Context: not inside the gate
- * Return: what @fn returns; an error of vfio_device_enter(), or of waking the device
+ * Return: what @fn returns; an error of vfio_device_enter(), or of waking the device up
  */
 int vfio_call_inside(vfio_cmd_fn fn, struct vfio_cmd *cmd)
 {
@@ -459,7 +460,7 @@ int vfio_call_inside(vfio_cmd_fn fn, struct vfio_cmd *cmd)
 	return ret;
 }
 
-/* The ioctl itself, with everything from the user in @cmd */
+/* Run the ioctl, with the user's data in @cmd. */
 static __always_inline int vfio_cmd_run(const struct vfio_ioctl *row, struct vfio_cmd *cmd,
 					unsigned int nr)
 {
@@ -478,7 +479,7 @@ static __always_inline int vfio_cmd_run(const struct vfio_ioctl *row, struct vfi
 	return ret;
 }
 
-/* Capabilities, if they fit, follow the struct, which tells where they are or how many bytes. */
+/* If the capabilities fit, they follow the struct; otherwise, argsz reports the required size. */
 static int vfio_cmd_reply_caps(const struct vfio_ioctl *row, struct vfio_cmd *cmd)
 {
 	struct vfio_caps *caps = cmd->caps;
@@ -491,7 +492,7 @@ static int vfio_cmd_reply_caps(const struct vfio_ioctl *row, struct vfio_cmd *cm
 	return copy_to_user(cmd->uarg + row->out, caps->buf, caps->size) ? -EFAULT : 0;
 }
 
-/* Back to the user: the struct, and capabilities or data that follow it */
+/* Copy the struct to the user, and the capabilities or data that follow it. */
 static __always_inline int vfio_cmd_reply(const struct vfio_ioctl *row, struct vfio_cmd *cmd)
 {
 	u32 len;
@@ -506,14 +507,14 @@ static __always_inline int vfio_cmd_reply(const struct vfio_ioctl *row, struct v
 	return vfio_put_words(cmd->uarg, cmd->arg, len);
 }
 
-/* More from the user: not for a call that the gate would not let in. */
+/* Get more from the user, unless the gate would not let the call in. */
 static noinline int vfio_cmd_fetch(const struct vfio_ioctl *row, struct vfio_cmd *cmd)
 {
 	memset(cmd->arg + VFIO_CMD_RESULT_MAX, 0, sizeof(cmd->arg) - VFIO_CMD_RESULT_MAX);
 	return vfio_device_knock(cmd->file, row->unbound) ?: row->fetch(cmd);
 }
 
-/* What is wrong with the call, if its struct could not be read: it may have no right to be made. */
+/* The error of a call whose struct could not be read: an error of the gate takes precedence. */
 static noinline int vfio_cmd_refuse(const struct vfio_ioctl *row, struct vfio_cmd *cmd, int error)
 {
 	int ret = vfio_device_knock(cmd->file, row->unbound);
@@ -521,17 +522,17 @@ static noinline int vfio_cmd_refuse(const struct vfio_ioctl *row, struct vfio_cm
 	if (ret)
 		return ret;
 	if (error == -EINVAL)
-		vfio_err(cmd->file, error, "argsz is %u, the struct has %u bytes", cmd->argsz,
+		vfio_err(cmd->file, error, "argsz is %u, but the struct has %u bytes", cmd->argsz,
 			 row->in);
 	return error;
 }
 
-/* What is left of a call with data: a file that it has made, and the data */
+/* Install or drop the new file of a call, and free its data. */
 static noinline void vfio_cmd_end(const struct vfio_ioctl *row, struct vfio_cmd *cmd, int ret)
 {
 	if (ret && cmd->state) {
 		cmd->state->data_fd = -1;
-		/* If they cannot be told: the call has failed already. */
+		/* The call has failed anyway. */
 		if (copy_to_user(cmd->uarg + row->in, cmd->state, sizeof(*cmd->state)))
 			ret = -EFAULT;
 	}
@@ -589,7 +590,7 @@ static __always_inline int vfio_cmd(struct vfio_file *file, unsigned int nr, voi
 	return ret;
 }
 
-/* Needs no device, and is still of use when there is none any more: does not pass the gate. */
+/* Does not enter the gate, so that it works after a revocation; it needs no device. */
 static int vfio_get_last_error(struct vfio_file *file, struct vfio_device_last_error __user *uarg)
 {
 	const size_t fixed = offsetof(struct vfio_device_last_error, text);
@@ -640,7 +641,7 @@ static noinline ssize_t vfio_move_sleepy(struct vfio_device *vdev, const struct 
 	return ret;
 }
 
-/* A read or write that may find the device asleep */
+/* Read or write, waking the device up if it may be asleep. */
 static __always_inline ssize_t vfio_move(struct vfio_device *vdev, const struct vfio_io *io,
 					 vfio_move_fn move)
 {
@@ -649,7 +650,7 @@ static __always_inline ssize_t vfio_move(struct vfio_device *vdev, const struct 
 	return move(vdev, io);
 }
 
-/* The chunk of a request of @count bytes that is to move when @done of them have */
+/* The next chunk of a request for @count bytes, of which @done have been moved */
 static struct vfio_io vfio_next_io(void *buf, size_t count, size_t done, loff_t pos)
 {
 	struct vfio_io io = {
@@ -730,8 +731,8 @@ static ssize_t vfio_file_write(struct file *filp, const char __user *ubuf, size_
 }
 
 /*
- * KVM has a fault put a page there, and looks what it is afterwards. If it was removed in between,
- * that is the end of the guest, unless the fault has let go of the lock and KVM knows it by that.
+ * KVM triggers a fault to insert a page, and looks the page up afterwards. If it was removed in
+ * between, the guest is stopped, unless the fault has released the lock, so that KVM retries.
  */
 static bool vfio_fault_lets_go(struct vfio_file *file, const struct vm_fault *vmf)
 {
@@ -740,8 +741,8 @@ static bool vfio_fault_lets_go(struct vfio_file *file, const struct vm_fault *vm
 }
 
 /*
- * A program's own access can wait, and so can what looks the page up for it, as KVM does. The
- * kernel, which copies to or from a BAR, may do so with locks that the device's reset takes.
+ * A program's own access can wait, and so can a lookup of the page on its behalf, as by KVM. When
+ * the kernel copies to or from a BAR, it may hold locks that a reset of the device takes.
  */
 static bool vfio_fault_may_wait(const struct vm_fault *vmf)
 {
@@ -751,8 +752,8 @@ static bool vfio_fault_may_wait(const struct vm_fault *vmf)
 }
 
 /*
- * Locks that the kernel has around mmap_lock are inside of the device's (in an SMMU's driver, in
- * iommufd), so a fault does not wait for the device with it.
+ * In the kernel, mmap_lock is inside locks which are inside those of the device (in the SMMU
+ * driver, in iommufd). So a fault does not wait for the device while it holds mmap_lock.
  */
 static vm_fault_t vfio_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
@@ -770,7 +771,7 @@ static vm_fault_t vfio_huge_fault(struct vm_fault *vmf, unsigned int order)
 		if (!vfio_fault_may_wait(vmf)) {
 			ret = VM_FAULT_SIGBUS;
 		} else if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT)) {
-			/* The VMA may go now, and with it its file. */
+			/* From here on, the VMA may be freed, and its file with it. */
 			held = get_file(filp);
 			release_fault_lock(vmf);
 			file->vdev->ops->fault_wait(file->vdev);
@@ -793,9 +794,9 @@ static vm_fault_t vfio_fault(struct vm_fault *vmf)
 }
 
 /*
- * A VMA is about to be split, in the midst of a page of PUD size, perhaps. The kernel would take
- * that page for a table of PMDs and write to the device (seen on 7.3: vma_adjust_trans_huge() knows
- * pages of PMD size only). So it goes; it comes back in parts, by faults.
+ * A VMA is about to be split, possibly within a page of PUD size. The kernel would take that page
+ * for a table of PMDs and write to the device (in Linux 7.3, vma_adjust_trans_huge() only knows
+ * pages of PMD size). So remove the page. Faults bring it back as smaller pages.
  */
 static int vfio_may_split(struct vm_area_struct *vma, unsigned long addr)
 {
@@ -803,32 +804,32 @@ static int vfio_may_split(struct vm_area_struct *vma, unsigned long addr)
 
 	if (addr == start)
 		return 0;
-	/* No fault that holds the VMA's lock alone may bring it back before the split. */
+	/* A fault under the VMA lock must not bring it back before the split. */
 	vma_start_write(vma);
 	zap_special_vma_range(vma, start, PUD_SIZE);
 	return 0;
 }
 
 /*
- * Access to a part of a VMA is about to change. To Linux 7.3, a page of PUD size that nobody may
- * access is none: pudp_invalidate() warns of it with CONFIG_DEBUG_VM. So pages go; they come back
- * by faults, with the new rights.
+ * The protection of a part of a VMA is about to change. Linux 7.3 does not recognize a PROT_NONE
+ * page of PUD size: pudp_invalidate() warns about it with CONFIG_DEBUG_VM. So remove the pages.
+ * Faults bring them back with the new protection.
  */
 static int vfio_vma_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end,
 			     unsigned long flags)
 {
-	/* As above */
+	/* As in vfio_may_split() */
 	vma_start_write(vma);
 	zap_special_vma_range(vma, start, end - start);
 	return 0;
 }
 
 /*
- * A VMA has been copied: to move it (mremap), or because it is split, or to a child. Of a page of
- * PUD size that moves, the kernel would take the entry for a bad one and clear it, but not flush
- * the TLB (seen on 7.3: move_page_tables() does not look for one), and the user would have what no
- * vfio_device_zap() finds. So the pages go from the old VMA, which is locked against faults for the
- * time of a move; they come back by faults. A child's pages are copied as they should.
+ * A VMA has been copied, for mremap(), a split or fork(). If a page of PUD size moves, the kernel
+ * takes its entry for a bad one and clears it without flushing the TLB (in Linux 7.3,
+ * move_page_tables() does not check for one). The user would keep an access that vfio_device_zap()
+ * cannot find. So remove the pages from the old VMA, which is locked against faults during a move.
+ * Faults bring them back. For fork(), they are copied correctly.
  */
 static void vfio_vma_open(struct vm_area_struct *vma)
 {
@@ -864,9 +865,9 @@ static int vfio_file_mmap(struct file *filp, struct vm_area_struct *vma)
 }
 
 /*
- * Where a mapping is to be, for the largest pages that fit: at the same offset in a page as it has
- * in the file, which has each region at a multiple of more than the largest page. That is also the
- * offset in physical memory, where a BAR is at a multiple of its size (PCIe r6.2 7.5.1.2.1).
+ * Choose an address for a mapping that permits the largest pages that fit: at the same offset in a
+ * page as in the file. Regions are aligned in the file to more than the largest page, and BARs in
+ * physical memory to their size (PCIe r6.2 7.5.1.2.1), so the offset is the same there, too.
  */
 static unsigned long vfio_file_get_unmapped_area(struct file *filp, unsigned long addr,
 						 unsigned long len, unsigned long pgoff,
@@ -984,11 +985,11 @@ const struct file_operations vfio_file_fops = {
 };
 
 /**
- * vfio_device_is_of_fd - is a file descriptor of the caller's a device's owner?
- * @vdev: the device; it must be impossible that a session begins or ends
+ * vfio_device_is_of_fd - is one of the caller's file descriptors a device's owner?
+ * @vdev: the device, whose session cannot begin or end during this call
  * @fd: the file descriptor
  *
- * Return: 1 or 0; -EBADF when it is not open; -EINVAL when it is no device, or not bound
+ * Return: 1 or 0; -EBADF when it is not open; -EINVAL when it is not a device, or not bound
  */
 int vfio_device_is_of_fd(const struct vfio_device *vdev, int fd)
 {

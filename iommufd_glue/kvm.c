@@ -11,7 +11,7 @@
 
 #include "vfio_file.h"
 
-/* How long what no device has taken may be read back. Afterwards, the next access is a fault. */
+/* How long data that no device has received can be read back. Then, the next access faults. */
 #define VFIO_KVM_FORGET_MS	10
 
 bool vfio_file_is_valid(struct file *filp);
@@ -34,9 +34,9 @@ EXPORT_SYMBOL_GPL(vfio_file_is_valid);
  * vfio_file_enforced_coherent - is all DMA of the device coherent with the CPU's caches?
  * @filp: any file
  *
- * Return: true if the IOMMU makes it so whatever the device asks for (PCIe r6.2 2.2.6.5, No Snoop),
- * and for what is no device, or none any more; false if a guest that owns the device needs to be
- * able to flush caches itself
+ * Return: true if the IOMMU enforces this even against No Snoop (PCIe r6.2 2.2.6.5), or if the file
+ * is not a device, or not any more; false if a guest with the device must be able to flush caches
+ * itself
  */
 bool vfio_file_enforced_coherent(struct file *filp)
 {
@@ -56,7 +56,7 @@ EXPORT_SYMBOL_GPL(vfio_file_enforced_coherent);
 /**
  * vfio_file_set_kvm - tell a file which virtual machine it belongs to
  * @filp: any file
- * @kvm: the machine, or NULL when that is over
+ * @kvm: the virtual machine, or NULL if it no longer belongs to one
  */
 void vfio_file_set_kvm(struct file *filp, struct kvm *kvm)
 {
@@ -75,8 +75,8 @@ static void vfio_kvm_forget(struct work_struct *work)
 }
 
 /**
- * vfio_kvm_init - begin with a file
- * @file: new
+ * vfio_kvm_init - initialize the part of a file that belongs to this file
+ * @file: the new file
  */
 void vfio_kvm_init(struct vfio_file *file)
 {
@@ -84,8 +84,8 @@ void vfio_kvm_init(struct vfio_file *file)
 }
 
 /**
- * vfio_kvm_release - free what the file of a virtual machine has needed
- * @file: about to be freed; no VMA of it is left
+ * vfio_kvm_release - free the resources of a virtual machine's file
+ * @file: the file, about to be freed; it has no VMAs left
  */
 void vfio_kvm_release(struct vfio_file *file)
 {
@@ -111,21 +111,21 @@ static struct page *vfio_kvm_ones(struct vfio_file *file)
 }
 
 /**
- * vfio_device_fault_off - handle a fault where the device does not answer
+ * vfio_device_fault_off - handle a fault while the device does not answer
  * @vmf: in a VMA of one of our files
- * @order: of the page
+ * @order: order of the page
  *
- * A machine reads ones then, and goes on. So does a virtual one: KVM has no other way to go on with
- * a vCPU. It is one page for all of the file's mappings; what is written to it goes nowhere, though
- * for a moment it is there to be read. A program gets a signal.
+ * On real hardware, such a read returns all ones. In a virtual machine, map a page of ones, as KVM
+ * could not continue the vCPU otherwise. The page is shared by all mappings of the file. Writes to
+ * it have no effect, though for a moment they can be read back. Other programs get a signal.
  *
- * The page is not refcounted, as in a VMA of PFNs nothing is: it goes with the file, after the last
- * VMA; and who looks PFNs up there, as KVM does, is told by MMU notifiers.
+ * The page is not refcounted, like any page in a PFN mapping: it is freed with the file, after the
+ * last VMA. Code that looks up PFNs there, like KVM, uses MMU notifiers.
  *
- * Context: VMA or mmap lock held. If the device may begin to answer, the caller sees to it that the
- * page is removed then, by vfio_device_zap().
- * Return: VM_FAULT_NOPAGE; _FALLBACK for a page that is not of the smallest size; _SIGBUS for what
- * is no virtual machine's; _OOM
+ * Context: VMA or mmap lock held. When the device may begin to answer, the caller must remove the
+ * page with vfio_device_zap().
+ * Return: VM_FAULT_NOPAGE; _FALLBACK for a page that is not of the smallest size; _SIGBUS if the
+ * file is not a virtual machine's; _OOM
  */
 vm_fault_t vfio_device_fault_off(struct vm_fault *vmf, unsigned int order)
 {
@@ -143,10 +143,10 @@ vm_fault_t vfio_device_fault_off(struct vm_fault *vmf, unsigned int order)
 		return VM_FAULT_OOM;
 
 	memset(page_address(ones), 0xff, PAGE_SIZE);
-	/* Memory, cached as memory is, whatever the BAR is. */
+	/* Cached like any memory, whatever the type of the BAR */
 	ret = vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(ones),
 				  vm_get_page_prot(vma->vm_flags));
-	/* After it is there, or it could stay for ever; and not just when KVM is about to look. */
+	/* After inserting it, or it could stay for ever; delayed, as KVM has yet to look it up. */
 	mod_delayed_work(system_dfl_wq, &file->forget, msecs_to_jiffies(VFIO_KVM_FORGET_MS));
 	return ret;
 }

@@ -30,7 +30,7 @@ int vfio_log_start_fetch(struct vfio_cmd *cmd)
 	void *data;
 
 	if (!size || size > VFIO_PAYLOAD_MAX - sizeof(*control))
-		return vfio_err(cmd->file, -EINVAL, "%u ranges to log; 1 to %zu are possible",
+		return vfio_err(cmd->file, -EINVAL, "%u ranges to log, but 1 to %zu are possible",
 				control->num_ranges, (VFIO_PAYLOAD_MAX - sizeof(*control)) / each);
 	data = krealloc(control, sizeof(*control) + size, GFP_KERNEL_ACCOUNT);
 	if (!data)
@@ -77,7 +77,7 @@ int vfio_log_report(struct vfio_cmd *cmd, const struct vfio_feature *row)
 	cmd->out_len = 0;
 	if (report->page_size < SZ_4K || !is_power_of_2(report->page_size) || !report->length)
 		return vfio_err(cmd->file, -EINVAL,
-				"a log of %llu bytes by pages of %llu cannot be reported",
+				"cannot report a log of %llu bytes in pages of %llu bytes",
 				report->length, report->page_size);
 	if (check_add_overflow(report->iova, report->length - 1, &last))
 		return -EOVERFLOW;

@@ -7,7 +7,8 @@
  * User memory is accessed neither inside the gate nor under a lock. A thread that accesses it holds
  * the turn, of which each stream has one. This protects the stream's position for as long as a page
  * fault takes, possibly for ever. Only other threads of the user wait for the turn, and they can be
- * interrupted. The buffers exist until the file is closed, whatever happens to the device.
+ * interrupted. The buffers exist until the file is dead and nobody has the turn, whatever happens
+ * to the device.
  */
 #include <linux/anon_inodes.h>
 #include <linux/export.h>
@@ -72,28 +73,46 @@ struct vfio_stream {
 	u32 order;
 };
 
+static void vfio_buf_free(struct vfio_buf *buf)
+{
+	if (buf)
+		kvfree(buf->bytes);
+	kfree(buf);
+}
+
 static struct vfio_buf *vfio_buf_alloc(size_t room)
 {
-	struct vfio_buf *buf;
-	size_t size = size_add(struct_size(buf, bytes, sizeof(struct vfio_record)), room);
+	struct vfio_buf *buf __free(kfree) = kmalloc_obj(*buf, GFP_KERNEL_ACCOUNT);
 
-	buf = kvmalloc(size, GFP_KERNEL_ACCOUNT);
 	if (!buf)
+		return NULL;
+	/* The user chooses the size of what is written, and must not fill the log by that. */
+	buf->bytes = kvmalloc(size_add(sizeof(struct vfio_record), room),
+			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!buf->bytes)
 		return NULL;
 	buf->len = 0;
 	buf->room = room;
-	return buf;
+	return no_free_ptr(buf);
+}
+
+static void vfio_stream_free_buffers(struct vfio_stream *stream)
+{
+	struct vfio_buf *buf, *next;
+
+	list_splice_init(&stream->full, &stream->empty);
+	list_for_each_entry_safe(buf, next, &stream->empty, node)
+		vfio_buf_free(buf);
+	INIT_LIST_HEAD(&stream->empty);
+	vfio_buf_free(stream->in);
+	stream->in = NULL;
 }
 
 static void vfio_stream_free(struct kref *ref)
 {
 	struct vfio_stream *stream = container_of(ref, struct vfio_stream, ref);
-	struct vfio_buf *buf, *next;
 
-	list_splice(&stream->full, &stream->empty);
-	list_for_each_entry_safe(buf, next, &stream->empty, node)
-		kvfree(buf);
-	kvfree(stream->in);
+	vfio_stream_free_buffers(stream);
 	vfio_device_free(stream->vdev);
 	kfree(stream);
 }
@@ -137,16 +156,30 @@ static bool vfio_stream_take_turn(struct vfio_stream *stream)
 	return true;
 }
 
+static bool vfio_stream_is_over(struct vfio_stream *stream)
+{
+	return READ_ONCE(stream->status) == VFIO_STREAM_OVER;
+}
+
+/*
+ * A dead file needs no buffers, and the user may keep any number of dead files. A thread that has
+ * the turn still uses them, and drops them when it gives the turn.
+ */
+static void vfio_stream_drop_buffers(struct vfio_stream *stream)
+{
+	if (!vfio_stream_is_over(stream) || !vfio_stream_take_turn(stream))
+		return;
+	vfio_stream_free_buffers(stream);
+	scoped_guard(spinlock, &stream->lock)
+		stream->turn = false;
+}
+
 static void vfio_stream_give_turn(struct vfio_stream *stream)
 {
 	scoped_guard(spinlock, &stream->lock)
 		stream->turn = false;
 	wake_up_all(&stream->wait);
-}
-
-static bool vfio_stream_is_over(struct vfio_stream *stream)
-{
-	return READ_ONCE(stream->status) == VFIO_STREAM_OVER;
+	vfio_stream_drop_buffers(stream);
 }
 
 /* Take the turn, provided that the session still exists. */
@@ -295,13 +328,19 @@ static int vfio_stream_accepts(struct vfio_stream *stream)
 	return ret;
 }
 
+/* The error of a file that has failed. -EAGAIN would mean that it has not. */
+static int vfio_stream_final(int error)
+{
+	return error == -EAGAIN ? -EIO : error;
+}
+
 static void vfio_stream_fail(struct vfio_stream *stream, int error)
 {
 	scoped_guard(spinlock, &stream->lock) {
 		stream->loading = false;
 		if (stream->status != VFIO_STREAM_OVER)
 			stream->status = VFIO_STREAM_FAILED;
-		stream->error = error == -EAGAIN ? -EIO : error;
+		stream->error = vfio_stream_final(error);
 	}
 	wake_up_all(&stream->wait);
 }
@@ -337,7 +376,7 @@ static int vfio_stream_header(struct vfio_stream *stream)
 	if (!in)
 		return -ENOMEM;
 	memcpy(in->bytes, record, sizeof(*record));
-	kvfree(stream->in);
+	vfio_buf_free(stream->in);
 	stream->in = in;
 	return 0;
 }
@@ -576,7 +615,7 @@ struct vfio_stream *vfio_stream_new(struct vfio_cmd *cmd, bool save, size_t room
 		kref_put(&stream->ref, vfio_stream_free);
 		return ERR_PTR(ret);
 	}
-	/* The file holds a reference, too. */
+	/* For the file */
 	kref_get(&stream->ref);
 	WRITE_ONCE(vdev->streamed, true);
 	return stream;
@@ -590,6 +629,7 @@ EXPORT_SYMBOL_GPL(vfio_stream_new);
 void vfio_stream_end(struct vfio_stream *stream)
 {
 	vfio_stream_say(stream, VFIO_STREAM_OVER, 0);
+	vfio_stream_drop_buffers(stream);
 	kref_put(&stream->ref, vfio_stream_free);
 }
 EXPORT_SYMBOL_GPL(vfio_stream_end);
@@ -644,8 +684,8 @@ void vfio_stream_say(struct vfio_stream *stream, enum vfio_stream_status status,
 
 	scoped_guard(spinlock, &stream->lock) {
 		stream->status = status;
-		stream->error = error;
-		/* A thread that polls would only find that there is nothing, and ask again. */
+		stream->error = vfio_stream_final(error);
+		/* Do not wake up a thread that polls: it would find nothing, and ask again. */
 		wake = status != VFIO_STREAM_QUIET || stream->asked;
 	}
 	if (wake)

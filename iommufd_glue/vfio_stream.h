@@ -32,13 +32,14 @@ struct vfio_record {
  * @node: entry in the list of empty or of full buffers; for the front end
  * @len: bytes of @bytes to be read; for the front end
  * @room: bytes that can follow the header
- * @bytes: a struct vfio_record, which the front end writes, and the data that follow it
+ * @bytes: a struct vfio_record, which the front end writes, and the data that follow it; not part
+ *	of this struct, so that a record of 1 MiB with its header takes exactly that
  */
 struct vfio_buf {
 	struct list_head node;
 	size_t len;
 	size_t room;
-	u8 bytes[] __aligned(16);
+	u8 *bytes;
 };
 
 static inline void *vfio_buf_data(struct vfio_buf *buf)

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The config space engine on made-up functions: a PCI bus whose config accessors are ours, so that
- * the engine, the PCI core's accessors included, is the real one. What effects call in other rooms
- * is recorded.
+ * The config space engine on fake functions: the bus has our config accessors, so that the engine
+ * and the PCI core's accessors are the real ones. Calls of effects to other files are recorded.
  */
 #include <kunit/test.h>
 
@@ -17,17 +16,17 @@ struct fake {
 	struct pci_dev pdev;
 	struct vfio_pci_device vpd;
 	u8 space[PCI_CFG_SPACE_EXP_SIZE];
-	u8 rw[PCI_CFG_SPACE_EXP_SIZE];		/* bits that hardware lets change */
+	u8 rw[PCI_CFG_SPACE_EXP_SIZE];		/* bits that can be written in hardware */
 	u8 w1c[PCI_CFG_SPACE_EXP_SIZE];		/* bits that a 1 clears */
 	unsigned int reads;
 	unsigned int writes;
 	int where;				/* of the last access */
 	int size;
-	u32 vpd_word;				/* what stands in VPD at 8 */
+	u32 vpd_word;				/* contents of VPD at 8 */
 	bool msi;				/* MSI is on */
 	unsigned int resets;
 	int power;				/* last state asked for */
-	int intx_disable;			/* last told */
+	int intx_disable;			/* last value */
 	char trace[64];				/* decode: B block, U update, W hardware write */
 };
 
@@ -44,7 +43,7 @@ static void trace(struct fake *f, char c)
 		f->trace[len] = c;
 }
 
-/* No BAR has it. */
+/* Not used by any BAR */
 const struct vfio_pci_region_ops vfio_pci_hidden_ops;
 
 void vfio_pci_lock_user(struct vfio_pci_device *vpd)
@@ -139,7 +138,7 @@ static int fake_write(struct pci_bus *bus, unsigned int devfn, int where, int si
 		f->space[where + i] |= f->rw[where + i] & val;
 	}
 
-	/* The flag of VPD turns over when the access is done: at once. */
+	/* The flag of VPD is inverted when the access is done, which is at once. */
 	if (vpd && where == vpd + PCI_VPD_ADDR) {
 		if ((get(f, where, 2) & PCI_VPD_ADDR_MASK) == 8) {
 			if (get(f, where, 2) & PCI_VPD_ADDR_F)
@@ -164,7 +163,7 @@ static void bar(struct fake *f, int i, u64 start, u64 size, unsigned long flags)
 		put(f, vfio_pci_bar_pos(i + 1), 4, start >> 32);
 }
 
-/* One that has BARs of all kinds, memory decode on, and no capabilities */
+/* A function with all kinds of BARs, memory decode on, and no capabilities */
 static int config_init(struct kunit *test)
 {
 	struct fake *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
@@ -252,7 +251,7 @@ static void user_write(struct kunit *test, unsigned int pos, unsigned int n, u32
 	KUNIT_EXPECT_EQ(test, io(test->priv, true, pos, &le, n, n), n);
 }
 
-/* What the user reads, and what the hardware has. Both want a "test" and the latter an "f". */
+/* Check what the user reads, and what is in the hardware. Need "test", and the latter "f". */
 #define EXPECT_USER(pos, n, val)	KUNIT_EXPECT_EQ(test, user_read(test, pos, n), (u32)(val))
 #define EXPECT_HW(pos, n, val)		KUNIT_EXPECT_EQ(test, get(f, pos, n), (u32)(val))
 
@@ -335,7 +334,7 @@ static void lengths(struct kunit *test)
 		{ PCI_EXT_CAP_ID_IDE, .len = 12, .ext = true },
 		/* link streams of three traffic classes */
 		{ PCI_EXT_CAP_ID_IDE, PCI_IDE_CAP_LINK | 2 << 13, .len = 36, .ext = true },
-		/* one, and two selective ones: with two address associations, and with none */
+		/* one, and two selective streams: with two address associations, and with none */
 		{ PCI_EXT_CAP_ID_IDE, PCI_IDE_CAP_LINK | PCI_IDE_CAP_SELECTIVE | 1 << 16,
 		  .at = 0x14, .reg3 = 2, .len = 84, .ext = true },
 	};
@@ -379,12 +378,12 @@ static void list(struct kunit *test)
 	EXPECT_USER(0x80, 2, PCI_CAP_ID_VNDR | 0x60 << 8);
 	EXPECT_USER(0x60, 2, PCI_CAP_ID_MSIX);
 
-	/* Not even where all else can be written: */
+	/* Not even where everything else can be written */
 	user_write(test, 0x80, 4, 0x11223344);
 	EXPECT_USER(0x80, 4, 0x11220009 | 0x60 << 8);
 	EXPECT_HW(0x80, 4, 0x11220009 | 0xf0 << 8);
 
-	/* Holes can be written, described and hidden registers not. */
+	/* Holes can be written, but not registers that are described and hidden. */
 	user_write(test, 0x90, 4, 0x12345678);
 	EXPECT_HW(0x90, 4, 0x12345678);
 	user_write(test, 0x44, 4, 0x12345678);
@@ -452,7 +451,7 @@ static void list_into_header(struct kunit *test)
 	EXPECT_USER(PCI_BASE_ADDRESS_0, 4, ~0x3fff);
 }
 
-/* KASAN sees what these write outside of the planes. */
+/* KASAN detects writes outside the planes. */
 static void list_past_the_end(struct kunit *test)
 {
 	struct fake *f = test->priv;
@@ -511,7 +510,7 @@ static void ext_list(struct kunit *test)
 	ext_cap(f, 0x380, 0x7777, 0x400);
 	ext_cap(f, 0x400, PCI_EXT_CAP_ID_VNDR, 0x500);
 	put(f, 0x404, 4, 0x01000000);
-	ext_cap(f, 0x500, PCI_EXT_CAP_ID_DVSEC, 0x600);	/* of no length */
+	ext_cap(f, 0x500, PCI_EXT_CAP_ID_DVSEC, 0x600);	/* its length is 0 */
 	ext_cap(f, 0x600, PCI_EXT_CAP_ID_NPEM, 0x700);
 	ext_cap(f, 0x700, PCI_EXT_CAP_ID_IDE, 0);
 	put(f, 0x704, 4, PCI_IDE_CAP_SELECTIVE);
@@ -556,7 +555,7 @@ static void ext_list_all_hidden(struct kunit *test)
 	EXPECT_USER(0x100, 4, 0);
 }
 
-/* Every width and offset reads the same bytes, by as few and as wide accesses as can be. */
+/* Every width and offset reads the same bytes, with the fewest and widest accesses possible. */
 static void widths(struct kunit *test)
 {
 	struct fake *f = test->priv;
@@ -639,7 +638,7 @@ static void bounds(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, io(f, false, 0xffe, buf, 4, 4), -EFAULT);
 	KUNIT_EXPECT_EQ(test, io(f, false, VFIO_REGION_MASK, buf, 1, 1), -EFAULT);
 	KUNIT_EXPECT_EQ(test, io(f, false, 1ULL << 32, buf, 4, 4), -EFAULT);
-	/* The chunk would be in, what follows it not. */
+	/* The chunk is inside, but the rest of the request is not. */
 	KUNIT_EXPECT_EQ(test, io(f, false, 0, buf, 8, 0x1001), -EFAULT);
 	KUNIT_EXPECT_EQ(test, io(f, true, 8, buf, 8, 0xff9), -EFAULT);
 	KUNIT_EXPECT_EQ(test, io(f, true, 8, buf, 8, SIZE_MAX), -EFAULT);
@@ -756,7 +755,7 @@ static void virtual_function(struct kunit *test)
 	user_write(test, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
 	EXPECT_USER(PCI_COMMAND, 2, PCI_COMMAND_MASTER);
 	EXPECT_HW(PCI_COMMAND, 2, PCI_COMMAND_MASTER);
-	/* There is nothing that a VF could stop decoding by. */
+	/* A VF has no bit to turn decode off. */
 	KUNIT_EXPECT_STREQ(test, f->trace, "W");
 }
 
@@ -768,19 +767,19 @@ static void command(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_command(&f->vpd),
 			PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
 
-	/* What is on stays on: no business of the BARs' users. */
+	/* Decode stays on, so accesses to the BARs are not affected. */
 	user_write(test, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	KUNIT_EXPECT_STREQ(test, f->trace, "W");
 	EXPECT_HW(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 
-	/* Off: first they leave. On: then they come. */
+	/* Off: accesses are blocked before the write. On: they are allowed after it. */
 	user_write(test, PCI_COMMAND, 1, 0);
 	KUNIT_EXPECT_STREQ(test, f->trace, "WBWU");
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_command(&f->vpd), 0);
 	user_write(test, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	KUNIT_EXPECT_STREQ(test, f->trace, "WBWUWU");
 
-	/* INTx disable is the user's, in the hardware it is ours. */
+	/* The user sees their own INTx disable; we use that of the hardware. */
 	user_write(test, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
 	EXPECT_USER(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
 	EXPECT_HW(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
@@ -792,14 +791,14 @@ static void command(struct kunit *test)
 		  PCI_COMMAND_MEMORY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
 	KUNIT_EXPECT_EQ(test, f->intx_disable, 0);
 
-	/* Errors in status survive, whatever is written beside them. */
+	/* Errors in the status register survive a write to the whole dword. */
 	put(f, PCI_STATUS, 2, 0xf900);
 	user_write(test, PCI_COMMAND, 4, 0xffff0000 | PCI_COMMAND_MEMORY);
 	EXPECT_HW(PCI_STATUS, 2, 0xf900);
 	EXPECT_USER(PCI_STATUS, 2, 0xf900);
 }
 
-/* A reset by a register of the device's own */
+/* A reset by a device-specific register */
 static void backdoor_reset(struct kunit *test)
 {
 	struct fake *f = test->priv;
@@ -816,7 +815,7 @@ static void backdoor_reset(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, f->space + PCI_BASE_ADDRESS_0, before, sizeof(before));
 	EXPECT_HW(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
 
-	/* Without one, nothing is written. */
+	/* Without such a reset, nothing is written. */
 	f->writes = 0;
 	scoped_guard(mutex, &f->vpd.hw_lock)
 		vfio_pci_config_after_reset(&f->vpd);
@@ -841,7 +840,7 @@ static void power(struct kunit *test)
 	EXPECT_HW(0x44, 2, 0x8100);
 	user_write(test, 0x44, 1, 0);
 	KUNIT_EXPECT_EQ(test, f->power, 0);
-	/* The upper byte has no state. */
+	/* The power state is not in the upper byte. */
 	f->power = -1;
 	user_write(test, 0x45, 1, 0x1e);
 	KUNIT_EXPECT_EQ(test, f->power, -1);
@@ -917,7 +916,7 @@ static void express(struct kunit *test)
 	f->pdev.pcie_flags_reg = 2;
 	start(test);
 
-	/* Without the capability, FLR does nothing; it reads as 0 either way. */
+	/* Without FLR capability, the bit does nothing. It always reads as 0. */
 	user_write(test, 0xa8, 2, PCI_EXP_DEVCTL_BCR_FLR | PCI_EXP_DEVCTL_READRQ_512B);
 	KUNIT_EXPECT_EQ(test, f->resets, 0);
 	EXPECT_USER(0xa8, 2, PCI_EXP_DEVCTL_READRQ_512B);
@@ -929,7 +928,7 @@ static void express(struct kunit *test)
 	EXPECT_USER(0xa8, 2, PCI_EXP_DEVCTL_READRQ_512B);
 	EXPECT_HW(0xa8, 2, PCI_EXP_DEVCTL_PAYLOAD_256B | PCI_EXP_DEVCTL_READRQ_512B);
 
-	/* The user's payload size is nothing but theirs. Their read requests are not below ours. */
+	/* The payload size stays in the shadow. Read requests are not smaller than the host's. */
 	user_write(test, 0xa8, 2, PCI_EXP_DEVCTL_PAYLOAD_512B | PCI_EXP_DEVCTL_READRQ_128B |
 				  PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_PHANTOM);
 	EXPECT_USER(0xa8, 2, PCI_EXP_DEVCTL_PAYLOAD_512B | PCI_EXP_DEVCTL_READRQ_128B |
@@ -946,7 +945,7 @@ static void express(struct kunit *test)
 	EXPECT_HW(0xc8, 2, 0xffff & ~PCI_EXP_DEVCTL2_ARI);
 }
 
-/* Device control 2 is not there in version 1: what is in its place is a hole. */
+/* Version 1 has no device control 2; in its place is a hole. */
 static void express_short(struct kunit *test)
 {
 	struct fake *f = test->priv;
@@ -999,7 +998,7 @@ static void vital_product_data(struct kunit *test)
 	EXPECT_USER(0x52, 2, 8);
 	KUNIT_EXPECT_EQ(test, f->vpd_word, 0x31323334);
 
-	/* The lower byte alone is no request, and one that fails is not answered. */
+	/* Writing only the lower byte is not a request, and a failed one is not answered. */
 	user_write(test, 0x52, 1, 12);
 	EXPECT_USER(0x52, 2, 12);
 	user_write(test, 0x52, 2, 16 | PCI_VPD_ADDR_F);
@@ -1026,7 +1025,7 @@ static void advanced_errors(struct kunit *test)
 	EXPECT_HW(0x108, 4, AER_UNC);
 }
 
-/* More effects than there can be: nothing but the first of each kind */
+/* More effects than there is room for: only the first of each kind is used. */
 static void too_many(struct kunit *test)
 {
 	struct fake *f = test->priv;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What needs no device: capability chains of info ioctls, file offsets, OpRegions, and which
- * AtomicOps are told of.
+ * Logic that needs no device: capability chains of info ioctls, file offsets, OpRegions, and which
+ * AtomicOps are reported.
  */
 #include <linux/export.h>
 #include <kunit/test.h>
@@ -14,13 +14,13 @@
 #include "../driver/region/igd_opregion.c"
 #include "../driver/region/region.c"
 
-/* The front end's, which is not loaded here */
+/* Replaces that of the front end, which is not loaded here. */
 int vfio_err(struct vfio_file *file, int error, const char *fmt, ...)
 {
 	return error;
 }
 
-/* A function, and what the PCI core says to it */
+/* What the function supports, and what the PCI core says about its path */
 static u32 atomics_function, atomics_path;
 
 static int atomics_read(struct pci_dev *pdev, int pos, u32 *val)
@@ -48,7 +48,7 @@ u32 vfio_pci_irq_flags(struct vfio_pci_device *vpd, unsigned int index)
 	return 0;
 }
 
-/* Regions that say what they were asked for */
+/* Regions that record how they were called */
 static struct {
 	const struct vfio_pci_region_ops *ops;
 	unsigned int index;
@@ -108,7 +108,7 @@ static void caps_chain(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, caps->size, 64);
 
-	/* As the user walks it: offsets are from the start of their struct. */
+	/* Walk the chain like the user: offsets are from the start of their struct. */
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
 		header = (void *)caps->buf + parts[i].at;
 		KUNIT_EXPECT_EQ(test, header->id, parts[i].id);
@@ -143,10 +143,10 @@ static void offsets(struct kunit *test)
 		{ (5ULL << 40) | 0x123456789aULL, &vfio_pci_bar_ops, 5, 0x123456789aULL },
 		{ (6ULL << 40) | 4, &vfio_pci_rom_ops, 6, 4 },
 		{ (8ULL << 40) | 0xa0000, &vfio_pci_vga_ops, 8, 0xa0000 },
-		/* What is the function's own */
+		/* Regions that only this function has */
 		{ (9ULL << 40) | 16, &vfio_pci_extra_ops, 9, 16 },
 		{ 10ULL << 40, &vfio_pci_extra_ops, 10, 0 },
-		/* What is beyond all regions */
+		/* Beyond all regions */
 		{ 11ULL << 40 },
 		{ (256ULL + 1) << 40 },
 		{ S64_MAX },
@@ -175,7 +175,7 @@ static void offsets(struct kunit *test)
 				parts[i].ops && parts[i].ops->write ? 4 : -EINVAL);
 	}
 
-	/* And they go with the session. */
+	/* The function's own regions end with the session. */
 	released = 0;
 	vfio_pci_extras_close(vpd);
 	KUNIT_EXPECT_EQ(test, released, 2);
@@ -184,7 +184,7 @@ static void offsets(struct kunit *test)
 
 #define OPREGION_AT	0x70000000
 
-/* A made-up OpRegion, each of its bytes another one than those around it */
+/* A fake OpRegion, in which each byte differs from its neighbors */
 static u8 *make_opregion(struct kunit *test, u16 version, u64 rvda, u32 rvds)
 {
 	u8 *op = kunit_kmalloc(test, IGD_OPREGION_SIZE, GFP_KERNEL);
@@ -210,17 +210,17 @@ static void opregion_layout(struct kunit *test)
 		int ret;
 		struct igd_layout layout;
 	} parts[] = {
-		/* Before 2.0 there are other things in these places. */
+		/* Before 2.0, these offsets have another meaning. */
 		{ 0x0100, 0x80000000, 0x2000, 0, { .version = 0x0100 } },
 		{ 0x01ff, 0x80000000, 0x2000, 0, { .version = 0x01ff } },
-		/* Absolute, and told as 2.1; as high as memory is */
+		/* Absolute, and reported as 2.1; up to high addresses */
 		{ 0x0200, 0x80000000, 0x2000, 0, { 0x80000000, 0x2000, 0x0201, 0x2000 } },
 		{ 0x0200, 0x7f80000000, 1, 0, { 0x7f80000000, 1, 0x0201, 0x2000 } },
 		/* Relative */
 		{ 0x0201, 0x2000, 0x2345, 0, { OPREGION_AT + 0x2000, 0x2345, 0x0201, 0x2000 } },
 		{ 0x0201, 0x90000000, 9, 0, { OPREGION_AT + 0x90000000ULL, 9, 0x0201, 0x2000 } },
 		{ 0x0300, 0x2000, SZ_1M, 0, { OPREGION_AT + 0x2000, SZ_1M, 0x0300, 0x2000 } },
-		/* Only half of it there: in the mailbox */
+		/* Address or size is missing, so the VBT is in the mailbox. */
 		{ 0x0200, 0, 0x2000, 0, { .version = 0x0200 } },
 		{ 0x0201, 0x2000, 0, 0, { .version = 0x0201 } },
 		/* Nonsense */
@@ -263,7 +263,7 @@ static void opregion_copy(struct kunit *test)
 	u8 *op = make_opregion(test, 0x0200, 0x80000000, vbt_size);
 	u8 *vbt = kunit_kmalloc(test, vbt_size, GFP_KERNEL);
 	u8 *want = kunit_kmalloc(test, size, GFP_KERNEL);
-	/* Around what changes in the copy, and around its end */
+	/* Around the parts that are changed in the copy, and around its end */
 	static const u16 from[] = { 0, IGD_VERSION - 8, IGD_RVDA - 16, IGD_OPREGION_SIZE - 16 };
 	struct igd_layout layout;
 	unsigned int i, off, len;

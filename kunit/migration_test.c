@@ -3,6 +3,7 @@
  * Migration without a device: all paths between states, for every kind of device; what is done on
  * these paths, and undone after a failure; the order of records; ranges and reports of a log.
  */
+#include <linux/prandom.h>
 #include <kunit/test.h>
 
 #include "../driver/migration/states.c"
@@ -238,6 +239,75 @@ static void records(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, COMPLETE());
 }
 
+/* The rules again, for @nr records that have come in the order of @came, as indices of @kinds */
+static bool may_come(const struct vfio_mig_kind *kinds, unsigned int nr_kinds, const u8 *came,
+		     unsigned int nr, u32 tag, u32 flags, u64 size)
+{
+	unsigned int kind, i, k;
+
+	for (kind = 0; kind < nr_kinds && kinds[kind].tag != tag; kind++)
+		;
+	if (flags > VFIO_RECORD_OPTIONAL)
+		return false;
+	if (kind == nr_kinds)
+		return flags == VFIO_RECORD_OPTIONAL && size <= SZ_1M;
+	for (i = 0; i < nr; i++) {
+		if (came[i] > kind || (came[i] == kind && kinds[kind].once))
+			return false;
+	}
+	for (k = 0; k < kind; k++) {
+		for (i = 0; i < nr && came[i] != k; i++)
+			;
+		if (kinds[k].must && i == nr)
+			return false;
+	}
+	return size <= kinds[kind].max;
+}
+
+/* Records at random, and devices that have up to 32 kinds of them */
+static void random_records(struct kunit *test)
+{
+	static struct vfio_mig_kind kinds[32];
+	struct rnd_state rnd;
+	u32 seed, seen, before, tag, flags, i;
+	u8 came[64], nr, nr_kinds;
+	const char *why;
+	bool may;
+	u64 size;
+
+	for (seed = 1; seed <= 2000; seed++) {
+		prandom_seed_state(&rnd, seed);
+		nr_kinds = 1 + prandom_u32_state(&rnd) % (seed & 1 ? 4 : 32);
+		for (i = 0; i < nr_kinds; i++)
+			kinds[i] = (struct vfio_mig_kind){
+				.tag = 100 + i,
+				.max = prandom_u32_state(&rnd) % 64,
+				.once = prandom_u32_state(&rnd) & 1,
+				.must = !(prandom_u32_state(&rnd) & 3),
+			};
+		seen = 0;
+		nr = 0;
+		for (i = 0; i < ARRAY_SIZE(came); i++) {
+			/* Mostly the next ones in order */
+			tag = 100 + (prandom_u32_state(&rnd) & 7 ? i * nr_kinds / ARRAY_SIZE(came) :
+				     prandom_u32_state(&rnd) % 40);
+			flags = prandom_u32_state(&rnd) & 15 ? prandom_u32_state(&rnd) & 1 :
+				prandom_u32_state(&rnd);
+			size = prandom_u32_state(&rnd) % 80;
+			before = seen;
+			may = may_come(kinds, nr_kinds, came, nr, tag, flags, size);
+			KUNIT_ASSERT_EQ_MSG(test, vfio_mig_order(kinds, nr_kinds, &seen, tag, flags,
+								 size, &why),
+					    may ? 0 : -EINVAL, "seed %u, record %u", seed, i);
+			KUNIT_EXPECT_EQ_MSG(test, !why, may, "seed %u, record %u", seed, i);
+			if (!may)
+				KUNIT_EXPECT_EQ_MSG(test, seen, before, "seed %u", seed);
+			else if (tag < 100 + nr_kinds)
+				came[nr++] = tag - 100;
+		}
+	}
+}
+
 #define K 0x1000ULL
 
 static void log_ranges(struct kunit *test)
@@ -310,6 +380,7 @@ static struct kunit_case migration_cases[] = {
 	KUNIT_CASE(states),
 	KUNIT_CASE(deeds),
 	KUNIT_CASE(records),
+	KUNIT_CASE(random_records),
 	KUNIT_CASE(log_ranges),
 	KUNIT_CASE(log_bits),
 	{}

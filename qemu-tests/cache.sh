@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
-# Sourced by the scripts beside it: what is costly to make is made once and kept in
-# the user's cache, in folders named after a hash of everything they are made of.
-# Nothing there is ever changed again, and all of it may be deleted at any time.
+# Sourced by the scripts beside it. What is expensive to build is built once and kept in the
+# user's cache, in folders named after a hash of everything that they are built from. They
+# are never changed, and may be deleted at any time.
 
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck disable=SC2034 # for those who source this
@@ -12,13 +12,13 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/vfio-pci-ng
 # shellcheck source=qemu-tests/versions
 . "$here/versions"
 
-# hash WORD... - a short name for the words and for what stdin holds
+# hash WORD... - a short name for the words and the contents of stdin
 hash() {
 	{ printf '%s\n' "$@"; cat; } | sha256sum | cut -c1-12
 }
 
-# Shows on stderr that something long is going on, until killed. A terminal gets one
-# line that counts, a log a line every half minute.
+# Shows progress on stderr until killed: on a terminal one line with a counter, in a log a
+# line every half minute.
 progress() {
 	seconds=0
 	while :; do
@@ -32,9 +32,9 @@ progress() {
 	done
 }
 
-# cached NAME WHAT COMMAND... - make $cache/NAME, if it is not there, by COMMAND...
-# with the name of a new folder added. It shows up under its own name only when it is
-# complete; whoever else wants it meanwhile waits.
+# cached NAME WHAT COMMAND... - make $cache/NAME, if it does not exist, by COMMAND...
+# with the name of a new folder added. It gets its final name only when it is complete;
+# other processes that need it wait.
 cached() {
 	entry=$cache/$1
 	what=$2
@@ -44,11 +44,11 @@ cached() {
 	mkdir -p "$cache"
 	exec 9>"$entry.lock"
 	if ! flock --nonblock 9; then
-		echo "waiting for another process that makes $what" >&2
+		echo "waiting for another process that is making $what" >&2
 		flock 9
 	fi
 	if [ ! -d "$entry" ]; then
-		# Left over by a run that was killed.
+		# Left behind by a run that was killed.
 		as_root rm -rf "$entry.new"
 		mkdir "$entry.new"
 		progress "making $what (once; log: $entry.log)" 9>&- &
@@ -68,8 +68,8 @@ cached() {
 	exec 9>&-
 }
 
-# as_root COMMAND... - run as root, with mounts of its own: as the real root, or in a
-# user namespace where the caller is root, so that all files made stay the caller's.
+# as_root COMMAND... - run as root, in a mount namespace: as the real root, or in a user
+# namespace where the caller is root, so that all new files belong to the caller.
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		unshare --mount --propagation private -- "$@"

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The ACPI table that tells which devices are behind the SMMUv3 of an arm64 machine.
+"""The ACPI table that describes which devices are behind the SMMUv3 of an arm64 machine.
 
-QEMU makes one, but does not say there that the root complex keeps writes coherent whatever
-attributes a guest's page table gives them (CANWBS), without which Linux lends the SMMU's
-first stage to no guest. The names are those of Arm's DEN0049, "IO Remapping Table"."""
+The one made by QEMU does not say that the root complex keeps writes coherent whatever
+attributes they have in a guest's page table (CANWBS). Without that, Linux does not let
+guests use the SMMU's first stage. The names are from Arm's DEN0049, "IO Remapping Table"."""
 
 import struct
 
-# What QEMU's machine "virt" has, and has had since there is an SMMUv3 in it.
+# Fixed in QEMU's machine "virt" ever since it has an SMMUv3.
 SMMU_BASE = 0x09050000
 SMMU_INTERRUPTS = (106, 107, 109, 108)  # events, PRI, global errors, sync
-# For Linux to take this table for a newer version of QEMU's.
+# Makes Linux replace QEMU's table with this one, which looks newer.
 OEM_ID, OEM_TABLE_ID, OEM_REVISION = b"BOCHS ", b"BXPC    ", 2
 
 ITS_GROUP, ROOT_COMPLEX, SMMU_V3 = 0, 2, 4
@@ -23,7 +23,7 @@ COHACC_OVERRIDE = 1
 
 
 def node(kind, revision, identifier, data, output=None):
-    """One node. The IDs of what comes to it go to the node at offset @output as they are."""
+    """One node. Maps all its IDs one-to-one to the node at offset @output."""
     mapping = b"" if output is None else struct.pack("<5I", 0, ALL_IDS - 1, 0, output, 0)
     place = NODE_HEADER_SIZE + len(data)
     size = place + len(mapping)
@@ -32,7 +32,7 @@ def node(kind, revision, identifier, data, output=None):
 
 
 def table():
-    """The table: PCI's root complex, the SMMU, the ITS."""
+    """The table: the PCI root complex, the SMMU, the ITS."""
     its = node(ITS_GROUP, 1, 0, struct.pack("<II", 1, 0))
     smmu = node(SMMU_V3, 4, 1, struct.pack("<QIIQ7I", SMMU_BASE, COHACC_OVERRIDE, 0, 0, 0,
                                            *SMMU_INTERRUPTS, 0, 0), HEADER_SIZE)

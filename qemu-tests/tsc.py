@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The speed of the host's time stamp counter, which is that of an emulated PC, too.
+"""The frequency of the host's time stamp counter, which is also that of an emulated PC.
 
-A kernel finds it out at boot by comparison with a timer. On a busy host, a CPU of the machine may not
-run for a part of that time, and then all its clocks are wrong for good: by a factor of six, as has
-been seen, so that six times as many tests hit their time limits."""
+A kernel measures it at boot by comparison with a timer. On a busy host, a CPU of the machine may
+not run for a part of that time. Then, all its clocks are wrong for good: a factor of six has been
+seen, so that tests hit their time limits six times as early."""
 
 import ctypes
 import mmap
@@ -15,7 +15,7 @@ RDTSC = bytes.fromhex("0f31 48c1e220 4809d0 c3")
 
 
 def sample(rdtsc):
-    """The counter and the time of day at one moment, as close together as they come."""
+    """The counter and the time of day, as close together as possible."""
     best = None
     for _ in range(100):
         before = time.monotonic_ns()
@@ -27,7 +27,7 @@ def sample(rdtsc):
 
 
 def khz():
-    """Its frequency; None where a program may not make a function of its own, and on other CPUs."""
+    """Its frequency; None where programs may not generate code, and on other CPUs."""
     if platform.machine() != "x86_64":
         return None
     try:
@@ -44,6 +44,6 @@ def measure():
         first = sample(rdtsc)
         time.sleep(0.1)
         last = sample(rdtsc)
-        # The memory cannot be given back before that.
+        # The memory cannot be unmapped before that.
         del place
     return round((last[0] - first[0]) / (last[1] - first[1]) * 1e6)

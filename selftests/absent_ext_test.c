@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A function that does not answer for a while, as when its link is down: BIND says so, and it is as
- * good as ever when it is back. In-tree BIND succeeds, and takes all ones for its config space.
+ * A function that does not answer for a while, for example because its link is down: BIND fails
+ * with a reason, and works when the function is back. In-tree, BIND succeeds, and the config space
+ * that it saves is all ones.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,10 +29,10 @@ FIXTURE(absent)
 {
 	const char *bdf;
 	char port[BDF_LEN];
-	/* The buses behind the port, as they are */
+	/* The real bus numbers behind the port */
 	u16 buses;
 	struct session s;
-	/* The hardware's, in a session */
+	/* The hardware's header during a session */
 	u8 header[HEADER];
 };
 
@@ -42,7 +43,7 @@ FIXTURE_VARIANT(absent)
 
 FIXTURE_ALL_DEVICES(absent);
 
-/* Secondary and subordinate bus number of the port: requests for another bus go nowhere. */
+/* Change the port's secondary and subordinate bus number, so that requests do not arrive. */
 static int set_buses(FIXTURE_DATA(absent) *self, u16 buses)
 {
 	return sysfs_config_write(self->port, PCI_SECONDARY_BUS, &buses, sizeof(buses));
@@ -108,7 +109,7 @@ FIXTURE_TEARDOWN(absent)
 	close(iommufd_);								\
 } while (0)
 
-/* As the session before, and all that it can do works. */
+/* Its header is unchanged, and everything works. */
 #define EXPECT_BACK() do {								\
 	struct exercise x_;								\
 	u8 header_[HEADER];								\
@@ -122,7 +123,7 @@ FIXTURE_TEARDOWN(absent)
 	exercise_end(&x_);								\
 } while (0)
 
-/* It is clean: nobody has touched it since it was reset. */
+/* The function is clean. */
 TEST_F(absent, idle)
 {
 	ASSERT_TRUE(power_close(&self->s));
@@ -134,7 +135,7 @@ TEST_F(absent, idle)
 	EXPECT_BACK();
 }
 
-/* It does not wake up, and is asleep again, for all that the kernel knows, when it is back. */
+/* It does not wake up. As far as the kernel knows, it is asleep again when it is back. */
 TEST_F(absent, asleep)
 {
 	ASSERT_TRUE(power_close(&self->s));
@@ -144,7 +145,7 @@ TEST_F(absent, asleep)
 	EXPECT_BACK();
 }
 
-/* The same, but it is back while the kernel takes it for awake. Then its wake-up is a reset. */
+/* The same, but it is back while the kernel believes that it is awake. Waking it up is a reset. */
 TEST_F(absent, woken_up_too_early)
 {
 	char args[64];
@@ -172,7 +173,7 @@ TEST_F(absent, falls_asleep)
 	EXPECT_BACK();
 }
 
-/* What its user had changed is given back, and reset, when that can be done. */
+/* It is restored and reset after its session, once that is possible. */
 TEST_F(absent, in_use)
 {
 	ASSERT_EQ(0, config_write(self->s.fd, PCI_CACHE_LINE_SIZE, 1, 0x5a));
@@ -234,7 +235,7 @@ TEST_F(absent, probed)
 	close(log);
 }
 
-/* Nobody has it, and its VFs are to be made: the driver looks at no session's state. */
+/* VFs are to be created without a session: the driver must not use the state of one. */
 TEST_F(absent, virtual_functions)
 {
 	char was[8], total[8];

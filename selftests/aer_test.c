@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Errors of the device, and what is left after recovery. They are made by the kernel's aer_inject,
- * which changes what the kernel reads, and by QEMU, where a message is sent: by the device, or if
- * its model cannot do that, by the port that it is behind.
+ * Errors of the device, and the state after recovery. They are injected by the kernel's aer_inject,
+ * which changes what the kernel reads, and by QEMU, where a message is sent: by the device or, if
+ * its model cannot do that, by the port above it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@
 #define IOVA 0x1000000ull
 #define DIRTY 0x00001000
 
-/* What aer_inject wants, as in the kernel's drivers/pci/pcie/aer_inject.c */
+/* The input of aer_inject, as in the kernel's drivers/pci/pcie/aer_inject.c */
 struct injection {
 	u8 bus;
 	u8 dev;
@@ -99,7 +99,7 @@ static int inject_by_kernel(const char *bdf, enum severity severity)
 	return err;
 }
 
-/* The kernel's log is the only place that tells the end of a recovery. */
+/* Only the kernel log reports the end of a recovery. */
 static int log_open(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -111,7 +111,7 @@ static int log_open(void)
 	return fd;
 }
 
-/* 0: recovered; -EIO: not */
+/* Returns 0 after a recovery, -EIO if it failed. */
 static int log_wait(int log)
 {
 	struct deadline end;
@@ -135,9 +135,9 @@ FIXTURE(aer)
 {
 	struct session s;
 	const char *bdf;
-	/* Where the message comes from */
+	/* The sender of the message */
 	char source[BDF_LEN];
-	/* Another function of the device, or empty. Without a driver it would prevent recovery. */
+	/* Another function of the device, or empty. Without a driver, it would prevent recovery. */
 	char other[BDF_LEN];
 	int error;
 	int log;
@@ -172,12 +172,12 @@ FIXTURE_SETUP(aer)
 	if (variant->inject != inject_by_kernel) {
 		if (access("/dev/virtio-ports/qmp", F_OK))
 			SKIP(return, "no QEMU to talk to");
-		/* It would go on to hide what is in the registers. */
+		/* It would continue to hide the contents of the registers. */
 		ASSERT_EQ(0, system("modprobe -qr aer_inject"));
 	} else {
-		/* Its lock is a spinlock, and the PCI core's, inside which it is taken, raw. */
+		/* It takes a spinlock inside the PCI core's raw spinlock. */
 		if (!access("/proc/lockdep", F_OK))
-			SKIP(return, "lockdep warns of aer_inject, and of nothing else after that");
+			SKIP(return, "lockdep warns about aer_inject, and then turns itself off");
 		if (system("modprobe -q aer_inject"))
 			SKIP(return, "no aer_inject in this kernel");
 	}
@@ -243,7 +243,7 @@ static long count_correctable(const char *bdf)
 	close(efd_);									\
 } while (0)
 
-/* The user need not hear of it. */
+/* The user is not notified. */
 TEST_F(aer, correctable)
 {
 	long count = count_correctable(self->source);
@@ -257,7 +257,7 @@ TEST_F(aer, correctable)
 	EXPECT_WORKS();
 }
 
-/* He does hear of this, and loses nothing. */
+/* The user is notified, and loses nothing. */
 TEST_F(aer, nonfatal)
 {
 	u8 before[256], after[256];
@@ -270,14 +270,14 @@ TEST_F(aer, nonfatal)
 		ASSERT_EQ(0, log_wait(self->log));
 	}
 	ASSERT_EQ(256, region_pread(self->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, after, 256));
-	/* A device that has sent a message says so there. */
+	/* A device that has sent a message sets a bit there. */
 	memset(before + PCI_STATUS, 0, 2);
 	memset(after + PCI_STATUS, 0, 2);
 	EXPECT_EQ(0, memcmp(before, after, 64));
 	EXPECT_WORKS();
 }
 
-/* Before the link comes back, the bus is reset. The in-tree driver leaves the rest to the user. */
+/* Recovery resets the bus. The in-tree driver leaves the rest to the user. */
 TEST_F(aer, fatal_is_told)
 {
 	ASSERT_EQ(0, variant->inject(self->bdf, FATAL));
@@ -304,7 +304,7 @@ TEST_F(aer, fatal)
 			mmio_write32(self->bar, NIC_RDBAL, DIRTY);
 		ASSERT_EQ(0, variant->inject(self->bdf, FATAL));
 		EXPECT_EQ(1, event_wait(self->error));
-		/* Whoever comes now waits. */
+		/* Accesses wait from now on. */
 		ASSERT_EQ(0, mmio_peek32(self->bar, &val));
 		EXPECT_NE(~0u, val);
 		ASSERT_EQ(0, log_wait(self->log));
@@ -314,7 +314,7 @@ TEST_F(aer, fatal)
 	}
 	ASSERT_EQ(256, region_pread(self->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, after, 256));
 	EXPECT_EQ(0, memcmp(before, after, 256));
-	/* The interrupt that was on is on. */
+	/* The interrupt is still on. */
 	if (variant->dev != DEV_VIRTIO) {
 		event_take(efd);
 		nic_raise(self->bar);
@@ -325,7 +325,7 @@ TEST_F(aer, fatal)
 	EXPECT_WORKS();
 }
 
-/* Nothing is reset: what its user has put to sleep sleeps on. */
+/* Without a reset, the function stays in the user's low-power state. */
 TEST_F(aer, nonfatal_in_low_power)
 {
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
@@ -378,7 +378,7 @@ static void *sleep_thread(void *arg)
 	return NULL;
 }
 
-/* Not even then what has been set up since the beginning of the session is lost. */
+/* Even then, nothing that was set up since the beginning of the session is lost. */
 TEST_F(aer, fatal_while_its_power_state_changes)
 {
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
@@ -399,7 +399,7 @@ TEST_F(aer, fatal_while_its_power_state_changes)
 			.fd = self->s.fd, .pmcsr = pos + PCI_PM_CTRL, .state = i % 2 ? 0 : 3,
 		};
 
-		/* The kernel has a copy of what is in the registers then. It is soon an old one. */
+		/* Makes the kernel save the registers. This copy will soon be outdated. */
 		EXPECT_EQ(0, variant->inject(self->bdf, NONFATAL));
 		EXPECT_EQ(1, event_wait(self->error));
 		EXPECT_EQ(0, log_wait(self->log));
@@ -424,7 +424,7 @@ TEST_F(aer, fatal_while_its_power_state_changes)
 	EXPECT_WORKS();
 }
 
-/* Where Interrupt Disable stops MSI as well, it is not left on by what is restored. */
+/* If Interrupt Disable stops MSI as well, restoring must not leave it set. */
 TEST_F(aer, fatal_with_intx_that_stops_msi)
 {
 	int efd = event_new();
@@ -441,7 +441,7 @@ TEST_F(aer, fatal_with_intx_that_stops_msi)
 	EXPECT_EQ(0, irq_eventfd(self->s.fd, VFIO_PCI_MSI_IRQ_INDEX, 0, efd));
 	EXPECT_EQ(2, sysfs_config(self->bdf, PCI_COMMAND, &command, 2));
 	EXPECT_EQ(0, command & PCI_COMMAND_INTX_DISABLE);
-	/* So it gets what it had at the beginning of the session. */
+	/* Makes it restore the configuration from the beginning of the session. */
 	EXPECT_EQ(0, sysfs_write("1", ODD_MUTE));
 	EXPECT_EQ(0, variant->inject(self->bdf, FATAL));
 	EXPECT_EQ(1, event_wait(self->error));
@@ -461,7 +461,7 @@ TEST_F(aer, fatal_with_intx_that_stops_msi)
 	close(efd);
 }
 
-/* What a user may do as soon as they hear of it: all of it works, or waits until it does. */
+/* What a user may do as soon as they are notified: everything works, or waits until it does. */
 TEST_F(aer, at_once)
 {
 	struct vfio_pci_hot_reset hot = { .argsz = sizeof(hot) };
@@ -484,7 +484,7 @@ TEST_F(aer, at_once)
 	err = vfio_ioctl(self->s.fd, VFIO_DEVICE_RESET, NULL);
 	EXPECT_TRUE(!err || err == -EAGAIN);
 	err = vfio_ioctl(self->s.fd, VFIO_DEVICE_PCI_HOT_RESET, &hot);
-	/* igb's functions are not all ours. */
+	/* Not all of igb's functions are bound to us. */
 	EXPECT_TRUE(!err || err == -EAGAIN || err == -EINVAL);
 	ASSERT_EQ(0, log_wait(self->log));
 	if (variant->dev != DEV_VIRTIO) {
@@ -492,7 +492,7 @@ TEST_F(aer, at_once)
 	}
 }
 
-/* The session ends in the midst of it; the next one is none the wiser. */
+/* The session ends during recovery, and the next one is not affected. */
 TEST_F(aer, fatal_and_close)
 {
 	struct deadline end;
@@ -521,7 +521,7 @@ TEST_F(aer, fatal_and_close)
 	EXPECT_WORKS();
 }
 
-/* Nobody's at the time. While it is reset, it would not send anything. */
+/* An error without a session. A device that is being reset would not send a message. */
 TEST_F(aer, fatal_without_a_session)
 {
 	OURS_ONLY();
@@ -537,7 +537,7 @@ TEST_F(aer, fatal_without_a_session)
 	EXPECT_WORKS();
 }
 
-/* A thread that touches the device all the time, while it comes and goes */
+/* A thread that accesses the device all the time, even while it cannot be accessed */
 struct toucher {
 	pthread_t thread;
 	int fd;
@@ -579,7 +579,7 @@ TEST_F(aer, fatal_while_touched)
 	EXPECT_EQ(0, t.err);
 }
 
-/* Taken away in the midst of it, from one who waits for its end */
+/* Unbound during recovery, while a user waits for its end */
 TEST_F(aer, fatal_and_unbind)
 {
 	struct toucher t = { .fd = self->s.fd, .bar = self->bar };
@@ -596,7 +596,7 @@ TEST_F(aer, fatal_and_unbind)
 	EXPECT_EQ(0, sysfs_write(grace, GRACE));
 	__atomic_store_n(&t.stop, true, __ATOMIC_RELEASE);
 	pthread_join(t.thread, NULL);
-	/* Whether that succeeds without a driver is not ours to say. */
+	/* Whether it succeeds without a driver is not checked. */
 	EXPECT_NE(-ETIMEDOUT, log_wait(self->log));
 	bar_unmap(self->s.fd, variant->index, self->bar);
 	self->bar = NULL;
@@ -609,7 +609,7 @@ TEST_F(aer, fatal_and_unbind)
 	EXPECT_WORKS();
 }
 
-/* Another function of the bus has no driver: the PCI core resets all the same, and gives up. */
+/* Another function on the bus has no driver: the PCI core resets the bus anyway, and gives up. */
 TEST_F(aer, not_recovered)
 {
 	u32 val;
@@ -626,7 +626,7 @@ TEST_F(aer, not_recovered)
 	EXPECT_WORKS();
 }
 
-/* Two functions of one device, each with a user of its own */
+/* Two functions of one device, with a user each */
 FIXTURE(pair)
 {
 	char bdf[2][BDF_LEN];
@@ -659,7 +659,7 @@ FIXTURE_SETUP(pair)
 	}
 	ASSERT_EQ(0, system("modprobe -qr aer_inject"));
 	ASSERT_LT(0, sysfs_read(self->grace, sizeof(self->grace), GRACE));
-	/* The bus is reset with both of them frozen, so that none is without a driver. */
+	/* Both functions have a driver, so that both are frozen when the bus is reset. */
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, sysfs_bind(self->bdf[i]));
 	for (i = 0; i < 2; i++) {
@@ -703,7 +703,7 @@ static void *unbind_thread(void *arg)
 	return NULL;
 }
 
-/* Does the host have the other one, though its user does not let go? */
+/* Has the host taken the other one back, though its user does not release it? */
 static bool other_taken_away(FIXTURE_DATA(pair) *self)
 {
 	struct deadline end;
@@ -715,7 +715,7 @@ static bool other_taken_away(FIXTURE_DATA(pair) *self)
 	return false;
 }
 
-/* If it has not, it has it now. */
+/* Release it, in case the host has not taken it. */
 static void other_close(FIXTURE_DATA(pair) *self)
 {
 	bar_unmap(self->s[1].fd, 0, self->bar[1]);
@@ -723,7 +723,7 @@ static void other_close(FIXTURE_DATA(pair) *self)
 	session_close(&self->s[1]);
 }
 
-/* The other one has been asked for by the host, and its user has all the time in the world. */
+/* The host has asked for the other one, with an endless grace period. */
 TEST_F(pair, other_is_wanted_back)
 {
 	struct unbinder u = { .bdf = self->bdf[1] };
@@ -739,7 +739,7 @@ TEST_F(pair, other_is_wanted_back)
 	EXPECT_EQ(1, event_wait(self->error[0]));
 	EXPECT_TRUE(other_taken_away(self));
 	other_close(self);
-	/* Whether that succeeds with a function without a driver is not ours to say. */
+	/* Whether it succeeds while one function has no driver is not checked. */
 	EXPECT_NE(-ETIMEDOUT, log_wait(self->log));
 	pthread_join(thread, NULL);
 	ASSERT_EQ(0, mmio_peek32(self->bar[0], &val));
@@ -747,7 +747,7 @@ TEST_F(pair, other_is_wanted_back)
 	close(request);
 }
 
-/* The same in the midst of a recovery, which is held up before the bus is reset */
+/* The same during a recovery, which is delayed before the bus reset */
 TEST_F(pair, other_is_wanted_back_late)
 {
 	struct unbinder u = { .bdf = self->bdf[1] };
@@ -773,8 +773,8 @@ TEST_F(pair, other_is_wanted_back_late)
 }
 
 /*
- * And in between: the recovery has come to one and not yet to the other, whose device lock it waits
- * for, behind who unbinds that.
+ * And in between: the recovery has reached one function, and waits for the device lock of the other
+ * one, behind the task that unbinds it.
  */
 TEST_F(pair, other_is_wanted_back_in_between)
 {
@@ -799,7 +799,7 @@ TEST_F(pair, other_is_wanted_back_in_between)
 	EXPECT_NE(~0u, val);
 }
 
-/* One of them does not come back: its user has nothing, the other one all. */
+/* One of them does not come back: its user loses it, the other one loses nothing. */
 TEST_F(pair, other_does_not_answer)
 {
 	char args[64];

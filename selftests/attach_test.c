@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Attaching a device to address spaces: what is refused, and where DMA really lands. */
+/* Attaching a device to address spaces: errors, and the real destination of DMA. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -49,7 +49,7 @@ TEST_F(attach, ids)
 	/* In use by the fixture. */
 	EXPECT_EQ(-EBUSY, iommufd_destroy(self->s.iommufd, self->s.ioas));
 
-	/* Over and over, each in place of the one before. */
+	/* Again and again, each one replacing the previous one. */
 	pt = self->s.ioas;
 	EXPECT_EQ(0, vfio_attach(self->s.fd, &pt));
 	EXPECT_NE(self->s.ioas, pt);
@@ -58,7 +58,7 @@ TEST_F(attach, ids)
 	EXPECT_EQ(0, vfio_attach(self->s.fd, &pt));
 	EXPECT_EQ(hwpt, pt);
 
-	/* No such object, and an object that is no page table: the one before stays. */
+	/* No such object, and an object that is not a page table: the previous one stays. */
 	pt = 0x7fffffff;
 	EXPECT_EQ(-ENOENT, vfio_attach(self->s.fd, &pt));
 	pt = 0;
@@ -70,7 +70,7 @@ TEST_F(attach, ids)
 	EXPECT_EQ(0, vfio_detach(self->s.fd));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, hwpt));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->s.ioas));
-	/* There is nothing wrong with not being attached. */
+	/* Detaching twice is not an error. */
 	EXPECT_EQ(0, vfio_detach(self->s.fd));
 	pt = self->s.ioas;
 	EXPECT_EQ(-ENOENT, vfio_attach(self->s.fd, &pt));
@@ -99,7 +99,7 @@ TEST_F(attach, arguments)
 	EXPECT_EQ(-EFAULT, vfio_ioctl(self->s.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, NULL));
 	EXPECT_EQ(-EINVAL, vfio_ioctl(self->s.fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &de));
 
-	/* Nowhere to write the page table's id to: not attached. */
+	/* If the page table's ID cannot be written, it is not attached. */
 	ASSERT_EQ(0, vfio_detach(self->s.fd));
 	ro = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, ro);
@@ -123,7 +123,7 @@ static long huge_pages_free(void)
 	return p ? atol(p + strlen("HugePages_Free:")) : -1;
 }
 
-/* What a VMM does: its device reaches all of its memory, by a page table of its own. */
+/* Like a VMM: map all memory for the device, through a page table of its own. */
 static int give_huge_pages(struct session *s, const char *bdf, void **mem)
 {
 	u32 pt;
@@ -146,7 +146,7 @@ static int give_huge_pages(struct session *s, const char *bdf, void **mem)
 	return err;
 }
 
-/* The huge pages that it had are free when its parent hears that it has ended, for the next one. */
+/* A process's huge pages are free as soon as its parent is notified of its end. */
 TEST_F(attach, memory_of_the_dead)
 {
 	const char *bdf = device_bdf(variant->dev);
@@ -174,7 +174,7 @@ TEST_F(attach, memory_of_the_dead)
 	EXPECT_EQ(0, sysfs_write("0", NR_HUGE_PAGES));
 }
 
-/* Or when its files have been closed, in either order: nothing else holds them. */
+/* Or as soon as its files are closed, in either order. */
 TEST_F(attach, memory_after_close)
 {
 	struct session s;
@@ -194,7 +194,7 @@ TEST_F(attach, memory_after_close)
 	EXPECT_EQ(0, sysfs_write("0", NR_HUGE_PAGES));
 }
 
-/* None of the devices has PASIDs, so these are refused, but by the same words. */
+/* None of the devices has PASIDs, so attaching one fails, but in the right way. */
 TEST_F(attach, pasid)
 {
 	struct vfio_device_attach_iommufd_pt at = {
@@ -217,7 +217,7 @@ TEST_F(attach, pasid)
 	EXPECT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &de));
 }
 
-/* DMA of edu: its bytes, to any place below 256 MiB. */
+/* DMA of edu: to and from any address below 256 MiB. */
 FIXTURE(edu)
 {
 	struct session s;
@@ -286,7 +286,7 @@ TEST_F(edu, replaced)
 	EXPECT_EQ(0xa5, self->mem[1][0]);
 }
 
-/* A replacement that fails leaves the one before in force. */
+/* If a replacement fails, the previous page table stays. */
 TEST_F(edu, not_replaced)
 {
 	u32 pt = self->s.devid;
@@ -309,8 +309,8 @@ static void *replace_thread(void *arg)
 }
 
 /*
- * Not every IOMMU changes page tables without a moment of none, so that a transfer may get lost;
- * but it lands in either of the two or nowhere, and where it should when all is quiet again.
+ * Not every IOMMU replaces page tables atomically, so a transfer may get lost. But it arrives in
+ * one of the two or nowhere, and in the right one after the replacements have ended.
  */
 TEST_F(edu, replaced_under_dma)
 {

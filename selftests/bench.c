@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What each operation costs on the driver that is loaded, in nanoseconds of CLOCK_MONOTONIC: in a
- * machine that counts instructions (vm --icount) these are instructions, and time slept.
+ * Measures the cost of operations on the loaded driver, in nanoseconds of CLOCK_MONOTONIC. In a
+ * machine that counts instructions (vm --icount), these are instructions, and time slept.
  *
  * Prints "OPERATION<tab>FLOOR<tab>COST" lines; FLOOR names the operation that is the cheapest
  * system call of the same kind, "-" for none. qemu-tests/bench makes a table of two such runs.
@@ -18,8 +18,10 @@
 #include <unistd.h>
 
 #include "lib/devices.h"
+#include "lib/edu_mig.h"
 #include "lib/iommufd.h"
 #include "lib/irq.h"
+#include "lib/migration.h"
 #include "lib/nesting.h"
 #include "lib/nic.h"
 #include "lib/region.h"
@@ -27,7 +29,7 @@
 
 #define VECTORS		64
 #define CALLS		2000
-/* Costly ones are repeated less often. */
+/* Expensive operations are repeated less often. */
 #define ROUNDS		5
 
 /* BAR of ivshmem with its memory */
@@ -61,7 +63,7 @@ static void need0(int err, const char *what)
 	need(!err, what);
 }
 
-/* The cost of one of many calls of @call, after some that warm up. */
+/* The average cost of @call, after some calls to warm up. */
 #define MEASURE(name, floor, call) do {				\
 	s64 start_;						\
 	int i_;							\
@@ -139,7 +141,7 @@ static void bench_info(int fd)
 	MEASURE("GET_IRQ_INFO", IOCTL_FLOOR, ioctl(fd, VFIO_DEVICE_GET_IRQ_INFO, &irq));
 }
 
-/* Of a BAR that is plain memory, so that all of the cost is the driver's. */
+/* Accesses to a BAR that is plain memory, so that only the driver costs anything. */
 static void bench_bar(int fd)
 {
 	off_t bar = region_offset(IVSHMEM_MEMORY);
@@ -245,7 +247,7 @@ static void bench_attach(struct session *s)
 	result("replace", "-", median(swap, ROUNDS));
 }
 
-/* What it costs a VMM when its guest changes a device's tables, and an entry in them */
+/* The cost for a VMM when its guest changes a device's tables, or an entry in them */
 static void bench_nesting(struct session *s)
 {
 	s64 swap[ROUNDS], page[ROUNDS], start;
@@ -316,7 +318,7 @@ static s64 time_bitmap(const struct session *s, u32 hwpt)
 	return now() - start;
 }
 
-/* What it costs to ask which pages were written, and the device to be asked about */
+/* The cost of reading dirty bitmaps, and of tracking for the device */
 static void bench_dirty(struct session *s)
 {
 	struct iommu_hwpt_alloc cmd = {
@@ -354,6 +356,101 @@ static void bench_dirty(struct session *s)
 	bar_unmap(s->fd, VFIO_PCI_BAR0_REGION_INDEX, bar);
 }
 
+#define STATE_SIZE	(1 << 20)
+
+static s64 time_read(int fd, void *buf)
+{
+	s64 start = now();
+
+	need(read(fd, buf, STATE_SIZE) == STATE_SIZE, "reading 1 MiB");
+	return now() - start;
+}
+
+/* The copy itself: of 1 MiB that lies in memory in one piece, into the same buffer */
+static void bench_copy(void *buf)
+{
+	int fd = memfd_create("copy", MFD_HUGETLB);
+	s64 cost[ROUNDS];
+	int round;
+
+	need0(sysfs_write("4", "/proc/sys/vm/nr_hugepages"), "huge pages");
+	need(fd >= 0 && !ftruncate(fd, 2 * STATE_SIZE) && !posix_fallocate(fd, 0, 2 * STATE_SIZE),
+	     "a file of huge pages");
+	for (round = 0; round < ROUNDS; round++) {
+		need(!lseek(fd, 0, SEEK_SET), "seeking");
+		cost[round] = time_read(fd, buf);
+	}
+	result("floor: copy of 1 MiB", "-", median(cost, ROUNDS));
+	close(fd);
+}
+
+static s64 time_set(int fd, u32 state, int *data_fd)
+{
+	s64 start = now();
+
+	need0(mig_set(fd, state, data_fd), "a state");
+	return now() - start;
+}
+
+/* What it costs a VMM to have a device's state, and to change states while nothing is going on */
+static void bench_migration(const char *bdf)
+{
+	static const struct {
+		u32 from, to;
+		const char *name;
+	} steps[] = {
+		{ VFIO_DEVICE_STATE_RUNNING, VFIO_DEVICE_STATE_RUNNING,
+		  "SET of a state: the one it is in" },
+		{ VFIO_DEVICE_STATE_RUNNING, VFIO_DEVICE_STATE_RUNNING_P2P,
+		  "SET of a state: RUNNING to RUNNING_P2P" },
+		{ VFIO_DEVICE_STATE_RUNNING_P2P, VFIO_DEVICE_STATE_STOP,
+		  "SET of a state: RUNNING_P2P to STOP" },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_RUNNING_P2P,
+		  "SET of a state: STOP to RUNNING_P2P" },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_RESUMING,
+		  "SET of a state: STOP to RESUMING" },
+		{ VFIO_DEVICE_STATE_RUNNING, VFIO_DEVICE_STATE_PRE_COPY,
+		  "SET of a state: RUNNING to PRE_COPY" },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_STOP_COPY,
+		  "SET of a state: STOP to STOP_COPY" },
+	};
+	int zero = open("/dev/zero", O_RDWR), round, data_fd;
+	s64 first[ROUNDS], second[ROUNDS], cost[ROUNDS];
+	void *buf = dma_alloc(2 * STATE_SIZE);
+	struct edu_mig edu;
+	size_t i;
+
+	need(zero >= 0, "opening /dev/zero");
+	MEASURE(IOCTL_FLOOR, "-", ioctl(zero, VFIO_DEVICE_GET_INFO, buf));
+	bench_copy(buf);
+	need0(sysfs_bind(bdf), "binding edu-mig");
+	need0(edu_mig_open(&edu, bdf), "a session on edu-mig");
+	for (round = 0; round < ROUNDS; round++) {
+		need0(mig_set(edu.s.fd, VFIO_DEVICE_STATE_STOP_COPY, &data_fd), "STOP_COPY");
+		/* The driver reads ahead. */
+		sleep(2);
+		first[round] = time_read(data_fd, buf);
+		second[round] = time_read(data_fd, buf);
+		need0(mig_set(edu.s.fd, VFIO_DEVICE_STATE_RUNNING, NULL), "RUNNING");
+		close(data_fd);
+	}
+	result("read of 1 MiB of state", "floor: copy of 1 MiB", median(first, ROUNDS));
+	result("read of 1 MiB of state, the next one", "floor: copy of 1 MiB",
+	       median(second, ROUNDS));
+	for (i = 0; i < LIB_ARRAY_SIZE(steps); i++) {
+		for (round = 0; round < ROUNDS; round++) {
+			need0(vfio_ioctl(edu.s.fd, VFIO_DEVICE_RESET, NULL), "a reset");
+			need0(mig_set(edu.s.fd, steps[i].from, NULL), "a state");
+			cost[round] = time_set(edu.s.fd, steps[i].to, &data_fd);
+			if (data_fd >= 0)
+				close(data_fd);
+		}
+		result(steps[i].name, IOCTL_FLOOR, median(cost, ROUNDS));
+	}
+	edu_mig_close(&edu);
+	close(zero);
+}
+
 static long faults(void)
 {
 	struct rusage usage;
@@ -362,7 +459,7 @@ static long faults(void)
 	return usage.ru_minflt + usage.ru_majflt;
 }
 
-/* A pointer that the first program to come along would get: from mmap() without a wish. */
+/* A mapping as a simple program makes it, with mmap() at no particular address */
 static void bench_touch(const char *bdf, const char *name, const char *faults_name)
 {
 	struct vfio_region_info info;
@@ -387,7 +484,7 @@ static void bench_touch(const char *bdf, const char *name, const char *faults_na
 	session_close(&s);
 }
 
-/* From open() to the first read of a register that gets an answer */
+/* From open() to the first successful read of a register */
 static s64 time_open(struct session *s, const char *bdf)
 {
 	s64 start = now();
@@ -413,7 +510,7 @@ static void bench_session(const char *bdf)
 	int round;
 
 	for (round = 0; round < ROUNDS; round++) {
-		/* Long enough for every reset, not for an idle device to fall asleep. */
+		/* Long enough for any reset, but not for an idle device to be suspended. */
 		usleep(500 * 1000);
 		awake[round] = time_open(&s, bdf);
 		closing[round] = time_close(&s);
@@ -485,6 +582,12 @@ int main(int argc, char **argv)
 		need0(session_open(&s, bdf), "a session on edu-mig");
 		bench_dirty(&s);
 		session_close(&s);
+		return 0;
+	}
+
+	if (argc == 2 && !strcmp(argv[1], "--migration")) {
+		need0(sysfs_find(0x1234, 0x11ea, 0, bdf), "finding edu-mig");
+		bench_migration(bdf);
 		return 0;
 	}
 

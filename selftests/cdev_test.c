@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The device node: what it is called, what works before BIND, who may bind, what an ioctl does with
- * sizes and pointers that are wrong.
+ * The device node: its name, what works before BIND, who may bind, and ioctls with wrong sizes and
+ * pointers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,8 +35,8 @@
 #define END(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
 
 /*
- * Every ioctl that takes a structure, with what it must at least have. The words are a valid
- * argument from byte 4 on that changes nothing.
+ * Every ioctl that takes a structure, with its minimum size. The words are a valid argument from
+ * byte 4 on that changes nothing.
  */
 static const struct {
 	const char *name;
@@ -130,7 +130,7 @@ TEST_F(cdev, refused_before_bind)
 		arg[0] = sizeof(arg);
 		EXPECT_EQ(-EINVAL, vfio_ioctl(self->fd, others[i], arg));
 	}
-	/* What comes first, the number or the state, is nobody's business. */
+	/* Whether the number or the state is checked first does not matter. */
 	for (i = 0; i < LEGACY_IOCTLS; i++) {
 		int err = vfio_ioctl(self->fd, LEGACY_IOCTL(i), arg);
 
@@ -153,14 +153,14 @@ TEST_F(cdev, bind_once)
 	EXPECT_NE(0, devid);
 	EXPECT_EQ(-EINVAL, vfio_bind(self->fd, self->iommufd, NULL));
 
-	/* Others may open the node, but there is one owner. */
+	/* Others may open the node, but there is only one owner. */
 	second = vfio_cdev_open(self->bdf);
 	ASSERT_LE(0, second);
 	EXPECT_EQ(-EINVAL, vfio_bind(second, self->iommufd, NULL));
 	EXPECT_EQ(-EINVAL, config_read(second, 0, 4));
 	EXPECT_LE(0, config_read(self->fd, 0, 4));
 
-	/* Until the owner goes. */
+	/* Until the owner closes it. */
 	close(self->fd);
 	self->fd = second;
 	EXPECT_EQ(0, vfio_bind(second, self->iommufd, &other));
@@ -199,12 +199,12 @@ TEST_F(cdev, bind_arguments)
 
 	EXPECT_EQ(-EFAULT, vfio_ioctl(self->fd, VFIO_DEVICE_BIND_IOMMUFD, NULL));
 
-	/* A later, longer structure is only wrong if it asks for something. */
+	/* A newer, longer structure is only an error if its new fields are used. */
 	arg.cmd.argsz = sizeof(arg);
 	arg.more[1] = 1;
 	EXPECT_EQ(-E2BIG, vfio_ioctl(self->fd, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 
-	/* The device id has nowhere to go: as if nothing had happened. */
+	/* If the device ID cannot be written, it is not bound. */
 	ro = mmap(NULL, 0x1000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, ro);
 	arg.cmd.argsz = sizeof(arg.cmd);
@@ -233,7 +233,7 @@ static void *late_bind_thread(void *arg)
 	return NULL;
 }
 
-/* A page each write to which waits for us */
+/* A page on which each write waits for us */
 static int watch_page(void *page)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP };
@@ -259,8 +259,8 @@ static int write_protect(int uffd, void *page, bool on)
 }
 
 /*
- * The device id has nowhere to go any more when the device has been bound: it is not. In-tree has
- * locks held for as long as the write waits, which the other BIND would need.
+ * The page for the device ID goes away after the device was bound, so it is unbound again. In-tree,
+ * locks that the other BIND needs are held while the write waits.
  */
 TEST_F(cdev, answer_lost)
 {
@@ -297,7 +297,7 @@ TEST_F(cdev, answer_lost)
 	pthread_join(thread, NULL);
 	EXPECT_EQ(-EFAULT, b.err);
 
-	/* Nobody has it. */
+	/* It is not bound. */
 	EXPECT_EQ(-EINVAL, config_read(self->fd, 0, 4));
 	EXPECT_EQ(0, vfio_bind(other, self->iommufd, NULL));
 	close(other);
@@ -306,7 +306,7 @@ TEST_F(cdev, answer_lost)
 	close(uffd);
 }
 
-/* What the firmware wants mapped at all times, as by an RMRR, keeps a device from users. */
+/* A device for which the firmware requires mappings, as by an RMRR, is refused. */
 TEST(firmware_maps)
 {
 	struct vfio_device_last_error last = { .argsz = sizeof(last) };
@@ -357,12 +357,12 @@ TEST_F(cdev, bind_token)
 
 	if (sysfs_read(text, sizeof(text), "/sys/bus/pci/devices/%s/sriov_totalvfs",
 		       self->bdf) > 0) {
-		/* A physical function without users of its virtual ones takes any: sriov_test. */
+		/* A PF without users of its VFs accepts any token, see sriov_test. */
 		EXPECT_EQ(0, vfio_ioctl(self->fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd));
 		return;
 	}
 
-	/* Who gives a token where none is needed thinks of another device. */
+	/* A token for a device that needs none is an error. */
 	EXPECT_EQ(-EINVAL, vfio_ioctl(self->fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd));
 	cmd.token_uuid_ptr = 8;
 	EXPECT_EQ(-EFAULT, vfio_ioctl(self->fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd));
@@ -378,7 +378,7 @@ TEST_F(cdev, no_legacy)
 	ASSERT_EQ(0, vfio_bind(self->fd, self->iommufd, NULL));
 	for (i = 0; i < LEGACY_IOCTLS; i++)
 		EXPECT_EQ(-ENOTTY, vfio_ioctl(self->fd, LEGACY_IOCTL(i), arg));
-	/* Nor what nobody has heard of: a free number of ours, and another's type. */
+	/* Nor unknown ones: an unused number, and another type. */
 	EXPECT_EQ(-ENOTTY, vfio_ioctl(self->fd, LEGACY_IOCTL(80), arg));
 	EXPECT_EQ(-ENOTTY, vfio_ioctl(self->fd, _IO('x', 107), arg));
 	EXPECT_EQ(-ENOTTY, vfio_ioctl(self->fd, _IOWR(';', 107, u32), arg));
@@ -394,7 +394,7 @@ TEST_F(cdev, argument_sizes)
 	ASSERT_EQ(0, irq_eventfd(self->fd, VFIO_PCI_REQ_IRQ_INDEX, 0, efd));
 	for (i = 0; i < LIB_ARRAY_SIZE(ioctls); i++) {
 		for (n = 0; n < 3; n++) {
-			/* One byte short, larger with junk behind, and nothing. */
+			/* One byte short, larger with junk after the end, and 0. */
 			const u32 size[] = { ioctls[i].minsz - 1, sizeof(arg), 0 };
 
 			memset(arg, 0xff, sizeof(arg));
@@ -412,7 +412,7 @@ TEST_F(cdev, argument_sizes)
 	EXPECT_EQ(0, event_take(efd));
 }
 
-/* An argument that ends where the mapping ends is whole; one that does not is a fault. */
+/* An argument may end at the end of a mapping, but not beyond it. */
 TEST_F(cdev, argument_at_page_end)
 {
 	char *p = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -453,7 +453,7 @@ TEST_F(cdev, info)
 	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, arg.info.num_regions);
 	EXPECT_EQ(VFIO_PCI_NUM_IRQS, arg.info.num_irqs);
 
-	/* Each region below the number can be asked for (but VGA), none above. */
+	/* All regions below the number (except for VGA) have info, and none above. */
 	for (i = 0; i < arg.info.num_regions + 2; i++) {
 		int err = region_info(self->fd, i, &region);
 
@@ -480,13 +480,13 @@ TEST_F(cdev, nothing_to_read)
 	/* Beyond the last region. */
 	EXPECT_EQ(-EINVAL, region_pread(self->fd, VFIO_PCI_NUM_REGIONS, 0, &buf, 1));
 	EXPECT_EQ(-EINVAL, region_pwrite(self->fd, VFIO_PCI_NUM_REGIONS, 0, &buf, 1));
-	/* And pointers that lead nowhere. */
+	/* And invalid pointers. */
 	EXPECT_EQ(-EFAULT, region_pread(self->fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, NULL, 4));
 	EXPECT_EQ(-EFAULT, region_pwrite(self->fd, VFIO_PCI_CONFIG_REGION_INDEX,
 					 PCI_INTERRUPT_LINE, NULL, 1));
 }
 
-/* What is bound is the open file, not the number: it lives as long as any reference to it. */
+/* The open file is bound, not the descriptor: it lives as long as any reference to it. */
 TEST_F(cdev, dup_and_fork)
 {
 	int copy, go[2], status = -1;
@@ -504,7 +504,7 @@ TEST_F(cdev, dup_and_fork)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		/* The last one to hold it. */
+		/* The last reference is the child's. */
 		close(go[1]);
 		if (read(go[0], &c, 1) < 0)
 			_exit(2);

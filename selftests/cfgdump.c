@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cfgdump [BDF...]: what config space looks like through the driver, to be compared between drivers
- * (cfgdiff). Without BDF, all devices that the tests know.
+ * cfgdump [BDF...]: dump config space as seen through the driver, to compare drivers with cfgdiff.
+ * Without BDF, dump all devices that the tests know.
  *
  *   == NAME                  a device
  *   cap ID@POS, ecap ID@POS  its capability lists as walked
  *   r POS OWNER VALUE        each dword after open
  *   w POS OWNER MASK         bits of a byte that change when its inverse is written
  *
- * OWNER says whose the register is: its offset in the header ("head+04"), in a capability
- * ("cap05+02") or in an extended one ("ecap0001+08"); what follows a capability counts as its own.
- * Written is everything but what would end the session's use of the device: power state, FLR.
+ * OWNER is the register's offset in the header ("head+04"), in a capability ("cap05+02") or in an
+ * extended one ("ecap0001+08"); registers after a capability count as a part of it. Everything is
+ * written, except for what would make the device unusable for the session: power state, FLR.
  */
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +20,7 @@
 #include "lib/devices.h"
 #include "lib/session.h"
 
-/* A range of registers not to be written. */
+/* A range of registers that must not be written. */
 struct skip {
 	unsigned int pos;
 	unsigned int len;
@@ -29,7 +29,7 @@ struct skip {
 static struct skip skips[64];
 static unsigned int nskips;
 
-/* Name and start of what each byte belongs to. */
+/* Name and start of the capability that each byte belongs to. */
 static char owner[4096][16];
 static unsigned int owner_start[4096];
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Config space: what can be read, what a write does to the shadow, to the hardware and to the rest
- * of the device. The numbers of sections are those of the PCI Express Base Specification 6.2.
+ * Config space: what can be read, and the effects of writes on the shadow, the hardware and the
+ * rest of the device. Section numbers are those of the PCI Express Base Specification 6.2.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -51,7 +51,7 @@ FIXTURE_TEARDOWN(config)
 	session_close(&self->s);
 }
 
-/* Hardware's view of a register. */
+/* A register in hardware. */
 static u32 hw(const char *bdf, unsigned int pos, unsigned int width)
 {
 	u32 val = 0;
@@ -60,8 +60,8 @@ static u32 hw(const char *bdf, unsigned int pos, unsigned int width)
 }
 
 /*
- * First memory BAR that begins with registers, for tests of memory decoding. The MSI-X table is
- * none: reads of it do not reach the device.
+ * First memory BAR that begins with registers, for tests of memory decode. This excludes the MSI-X
+ * table, as reads of it do not reach the device.
  */
 static int memory_bar(struct session *s)
 {
@@ -92,7 +92,7 @@ TEST_F(config, all_widths)
 	u8 ref[4096], got[16];
 	unsigned int pos, width;
 
-	/* In one go, and then by registers, at every offset, aligned or not. */
+	/* All at once, and then by registers, at every offset, aligned or not. */
 	ASSERT_EQ(self->size, region_pread(self->s.fd, CONFIG, 0, ref, self->size));
 	for (width = 1; width <= 8; width += width > 4 ? 3 : 1) {
 		for (pos = 0; pos + width <= self->size; pos++) {
@@ -138,7 +138,7 @@ TEST_F(config, header_is_the_devices)
 	EXPECT_EQ(0, config_read(self->s.fd, PCI_HEADER_TYPE, 1) & 0x7f);
 }
 
-/* A write to these goes nowhere, and is no error. */
+/* Writes to these are ignored without an error. */
 TEST_F(config, read_only)
 {
 	static const u8 ro[] = {
@@ -192,7 +192,7 @@ TEST_F(config, bar_sizing)
 		ASSERT_EQ(0, config_write(self->s.fd, pos, 4, 0xc0000000));
 		EXPECT_EQ(0xc0000000 & (u32)~(size - 1),
 			  config_read(self->s.fd, pos, 4) & ~low);
-		/* Byte by byte is a way to write it, too. */
+		/* It can be written byte by byte, too. */
 		ASSERT_EQ(0, config_write(self->s.fd, pos + 3, 1, 0xd0));
 		EXPECT_EQ(0xd0000000 & (u32)~(size - 1),
 			  config_read(self->s.fd, pos, 4) & ~low);
@@ -254,7 +254,7 @@ TEST_F(config, memory_decode)
 	ASSERT_NE(NULL, regs);
 	EXPECT_EQ(-EFAULT, mmio_peek32(regs, &val));
 
-	/* One byte of the register does as well. */
+	/* One byte of the register is enough. */
 	ASSERT_EQ(0, config_update(self->s.fd, PCI_COMMAND, 1, 0, PCI_COMMAND_MEMORY));
 	EXPECT_NE(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
 	EXPECT_EQ(0, mmio_peek32(regs, &val));
@@ -277,7 +277,7 @@ TEST_F(config, command)
 	ASSERT_EQ(0, config_master(self->s.fd, false));
 	EXPECT_EQ(0, hw(self->s.bdf, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
 
-	/* DisINTx is the user's bit, whatever the hardware's is for. */
+	/* DisINTx is the user's bit, independent of the hardware's. */
 	ASSERT_EQ(0, config_update(self->s.fd, PCI_COMMAND, 2, 0, PCI_COMMAND_INTX_DISABLE));
 	EXPECT_EQ(old | PCI_COMMAND_INTX_DISABLE, config_read(self->s.fd, PCI_COMMAND, 2));
 	EXPECT_EQ((old | PCI_COMMAND_INTX_DISABLE) >> 8,
@@ -303,7 +303,7 @@ TEST_F(config, interrupt_line_and_pin)
 
 TEST_F(config, capability_list)
 {
-	/* Those that a user may see; 0, slot numbering, hot plug and the like it may not. */
+	/* Those that a user may see; not 0, slot numbering, hot-plug and so on. */
 	static const bool known[256] = {
 		[PCI_CAP_ID_PM] = true, [PCI_CAP_ID_AGP] = true, [PCI_CAP_ID_VPD] = true,
 		[PCI_CAP_ID_MSI] = true, [PCI_CAP_ID_PCIX] = true, [PCI_CAP_ID_HT] = true,
@@ -371,7 +371,7 @@ TEST_F(config, msi)
 	flags = config_read(self->s.fd, pos + PCI_MSI_FLAGS, 2);
 	data = flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32;
 
-	/* Address and data are remembered, no more. */
+	/* Address and data are only stored. */
 	ASSERT_EQ(0, config_write(self->s.fd, pos + PCI_MSI_ADDRESS_LO, 4, 0xfee12344));
 	EXPECT_EQ(0xfee12344, config_read(self->s.fd, pos + PCI_MSI_ADDRESS_LO, 4));
 	ASSERT_EQ(0, config_write(self->s.fd, pos + data, 2, 0x4321));
@@ -380,7 +380,7 @@ TEST_F(config, msi)
 	ASSERT_EQ(0, config_write(self->s.fd, pos + PCI_MSI_FLAGS, 2,
 				  flags | PCI_MSI_FLAGS_ENABLE));
 	EXPECT_EQ(0, config_read(self->s.fd, pos + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE);
-	/* Not more messages than there are. */
+	/* Not more messages than the device has. */
 	ASSERT_EQ(0, config_write(self->s.fd, pos + PCI_MSI_FLAGS, 2,
 				  flags | PCI_MSI_FLAGS_QSIZE));
 	EXPECT_LE((config_read(self->s.fd, pos + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_QSIZE) >> 4,
@@ -409,7 +409,7 @@ TEST_F(config, msix)
 	EXPECT_EQ(before, hw(self->s.bdf, pos, 4));
 }
 
-/* 7.5.2: the power state is the user's, but by way of the kernel; PME is the host's. */
+/* 7.5.2: the user controls the power state, through the kernel; the host controls PME. */
 TEST_F(config, power_state)
 {
 	int i = memory_bar(&self->s), pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
@@ -423,7 +423,7 @@ TEST_F(config, power_state)
 	ASSERT_EQ(0, config_write(self->s.fd, pos + PCI_PM_CTRL, 2, PCI_PM_CTRL_PME_ENABLE));
 	EXPECT_EQ(0, config_read(self->s.fd, pos + PCI_PM_CTRL, 2) & PCI_PM_CTRL_PME_ENABLE);
 
-	/* The hardware is where the user is told that it is. */
+	/* The hardware is in the state that the user sees. */
 	EXPECT_EQ(0, hw(self->s.bdf, pos + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK);
 	EXPECT_EQ(PCI_COMMAND_MEMORY, hw(self->s.bdf, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
 	ASSERT_LE(0, i);
@@ -445,7 +445,7 @@ TEST_F(config, power_state)
 	EXPECT_EQ(4, region_pread(self->s.fd, i, 0, &word, 4));
 }
 
-/* 7.5.3.4: payload size is the host's, the rest of device control is the user's. */
+/* 7.5.3.4: the host controls the payload size, the user the rest of device control. */
 TEST_F(config, express)
 {
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_EXP);
@@ -466,7 +466,7 @@ TEST_F(config, express)
 
 	ASSERT_EQ(0, config_write(self->s.fd, pos + PCI_EXP_DEVCTL, 2,
 				  old ^ PCI_EXP_DEVCTL_CERE));
-	/* Not every device has this bit. If it has, the write got there. */
+	/* Not every device has this bit. If it has, the write must have reached it. */
 	EXPECT_EQ(hw(self->s.bdf, pos + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_CERE,
 		  config_read(self->s.fd, pos + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_CERE);
 	if (variant->dev == DEV_NVME) {
@@ -474,7 +474,7 @@ TEST_F(config, express)
 			  hw(self->s.bdf, pos + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_CERE);
 	}
 
-	/* Capability and link are to be read. */
+	/* Capability and link are read only. */
 	old = config_read(self->s.fd, pos + PCI_EXP_DEVCAP, 4);
 	ASSERT_EQ(0, config_write(self->s.fd, pos + PCI_EXP_DEVCAP, 4, ~old));
 	EXPECT_EQ(old, config_read(self->s.fd, pos + PCI_EXP_DEVCAP, 4));
@@ -483,7 +483,7 @@ TEST_F(config, express)
 	EXPECT_EQ(old, config_read(self->s.fd, pos + PCI_EXP_LNKCTL, 2));
 }
 
-/* 7.8.4: masks are the user's, bits that the specification reserves are not. */
+/* 7.8.4: the user controls the masks, except for reserved bits. */
 TEST_F(config, advanced_errors)
 {
 	int pos = config_ecap(self->s.fd, PCI_EXT_CAP_ID_ERR);
@@ -504,7 +504,7 @@ TEST_F(config, advanced_errors)
 	EXPECT_EQ(old, config_read(self->s.fd, pos + PCI_ERR_COR_MASK, 4));
 }
 
-/* Two registers at once: each byte meets its own rule. */
+/* Two registers at once: each byte follows its own rule. */
 TEST_F(config, across_registers)
 {
 	u8 old[8], new[8], got[8];

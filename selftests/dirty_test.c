@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Dirty tracking by the IOMMU: it tells which pages devices have written, for whoever moves them
- * while they run. VT-d in scalable mode can, where its second stage has dirty flags; among the
- * test machines' that is the one of vm --iommu intel-dirty.
+ * Dirty tracking by the IOMMU: it reports which pages devices have written, for live migration.
+ * VT-d supports this in scalable mode, if its second stage has dirty flags; of the test machines,
+ * that is vm --iommu intel-dirty.
  *
- * Each area of memory here has 64 pages, so that what was written of it is a set in a u64.
+ * Each area of memory here has 64 pages, so that a set of them fits into a u64.
  */
 #include <errno.h>
 #include <linux/mman.h>
@@ -66,7 +66,7 @@ static int area_track(struct area *a, const struct session *s, u32 flags)
 	return err ?: hwpt_set_dirty_tracking(a->iommufd, a->hwpt, true);
 }
 
-/* The pages that were written. None of the tests expects what this is after an error. */
+/* The pages that were written. Returns a set that no test expects on failure. */
 static u64 written(const struct area *a, u32 flags)
 {
 	u64 set = 0;
@@ -74,11 +74,11 @@ static u64 written(const struct area *a, u32 flags)
 
 	if (!err)
 		return set;
-	fprintf(stderr, "the dirty bitmap: %s\n", strerror(-err));
+	fprintf(stderr, "cannot get the dirty bitmap: %s\n", strerror(-err));
 	return ALL;
 }
 
-/* What does DMA; its registers, unless they are in another BAR than the first, as virtio's are */
+/* A device that does DMA, and its registers, unless these are not in BAR 0, as with virtio */
 struct master {
 	enum test_device dev;
 	int fd;
@@ -102,8 +102,8 @@ static int attach(const struct session *s, u32 pt)
 }
 
 /*
- * That the IOMMU does not track. It takes a session to find that out, and each test is a process of
- * its own: this is shared, so that the first spares it the others.
+ * The IOMMU does not support tracking. Finding out takes a session, and each test is a separate
+ * process: this is shared, so that only the first one has to do it.
  */
 static bool *does_not_track;
 
@@ -112,7 +112,7 @@ static void __attribute__((constructor)) share(void)
 	does_not_track = dma_alloc(sizeof(*does_not_track));
 }
 
-/* In FIXTURE_SETUP: a session on a device that can do DMA, or a skip. */
+/* In FIXTURE_SETUP: open a session on a device that can do DMA, or skip the test. */
 #define SETUP_TRACKED(session, master, kind) do {					\
 	struct iommu_hw_info info_;							\
 											\
@@ -128,7 +128,7 @@ static void __attribute__((constructor)) share(void)
 	ASSERT_EQ(0, master_init(master, session, kind));				\
 } while (0)
 
-/* Another device in the same context. */
+/* Open another device in the same context. */
 static int join(struct session *s, struct master *m, const struct session *first,
 		enum test_device dev)
 {
@@ -148,7 +148,7 @@ static int join(struct session *s, struct master *m, const struct session *first
 	return err ?: master_init(m, s, dev);
 }
 
-/* Let a device write into pages from this one on. Return: which these are, none after an error. */
+/* Let a device write into pages from @page on. Returns the set of pages, or none on failure. */
 static u64 dma(const struct master *m, const struct area *a, unsigned int page)
 {
 	u64 iova = IOVA + page * PAGE;
@@ -213,7 +213,7 @@ FIXTURE_TEARDOWN(device)
 	session_close(&self->s);
 }
 
-/* What is told is what was written, each time, also in pages that were written before. */
+/* Exactly the pages that were written are reported, even those that were written before. */
 TEST_F(device, exact)
 {
 	static const unsigned int pages[] = { 0, 5, 5, 31, PAGES - 4, 5, 0 };
@@ -248,7 +248,7 @@ TEST_F(device, no_clear)
 	EXPECT_EQ(NONE, written(&self->a, NO_CLEAR));
 }
 
-/* Nothing is noted while tracking is off, and when it is turned on nothing has been written. */
+/* Nothing is tracked while it is off, and after turning it on, all pages are clean. */
 TEST_F(device, on_and_off)
 {
 	int i;
@@ -262,10 +262,10 @@ TEST_F(device, on_and_off)
 		set = dma(&self->m, &self->a, 1);
 		ASSERT_NE(NONE, set);
 		EXPECT_EQ(set, written(&self->a, NO_CLEAR));
-		/* Again, when it is on. */
+		/* Turn it on again while it is on. */
 		ASSERT_EQ(0, hwpt_set_dirty_tracking(self->a.iommufd, self->a.hwpt, true));
 		EXPECT_EQ(NONE, written(&self->a, 0));
-		/* What was noted outlives the end. */
+		/* Dirty pages are still reported after turning it off. */
 		set = dma(&self->m, &self->a, 7);
 		ASSERT_EQ(0, hwpt_set_dirty_tracking(self->a.iommufd, self->a.hwpt, false));
 		EXPECT_EQ(set, written(&self->a, 0));
@@ -274,7 +274,7 @@ TEST_F(device, on_and_off)
 	}
 }
 
-/* Before the last answer the range is unmapped: what the device wrote until then is in it. */
+/* The range is unmapped before the last report, which contains what was written until then. */
 TEST_F(device, unmapped)
 {
 	u64 set;
@@ -284,14 +284,14 @@ TEST_F(device, unmapped)
 	ASSERT_NE(NONE, set);
 	EXPECT_EQ(set, written(&self->a, NO_CLEAR));
 	ASSERT_EQ(0, ioas_unmap(self->a.iommufd, self->a.ioas, IOVA, SIZE));
-	/* What is mapped there next is as good as new. */
+	/* A new mapping there is clean. */
 	ASSERT_EQ(0, ioas_map(self->a.iommufd, self->a.ioas, self->a.mem, SIZE, IOVA));
 	EXPECT_EQ(NONE, written(&self->a, 0));
 	set = dma(&self->m, &self->a, 10);
 	EXPECT_EQ(set, written(&self->a, 0));
 }
 
-/* The table that the device is not attached to knows nothing; one it comes back to goes on. */
+/* A table does not track while it is not attached, and continues when it is attached again. */
 TEST_F(device, replaced)
 {
 	struct area plain, other;
@@ -311,7 +311,7 @@ TEST_F(device, replaced)
 	ASSERT_EQ(0, attach(&self->s, self->a.hwpt));
 	EXPECT_EQ(set, written(&other, 0));
 
-	/* Detached, what was written is there to be asked for. */
+	/* After detaching, dirty pages are still reported. */
 	set = dma(&self->m, &self->a, 6);
 	ASSERT_EQ(0, vfio_detach(self->s.fd));
 	EXPECT_EQ(set, written(&self->a, 0));
@@ -321,7 +321,7 @@ TEST_F(device, replaced)
 	EXPECT_EQ(set, written(&self->a, 0));
 }
 
-/* By edu, which writes where it is told to, byte by byte */
+/* With edu, which can write any number of bytes to any address */
 FIXTURE(edu)
 {
 	struct session s;
@@ -345,7 +345,7 @@ TEST_F(edu, bytes)
 {
 	u64 set = 0;
 
-	/* What is only read is clean, and what is read first can be written to later. */
+	/* A page that was only read is clean, but becomes dirty when it is written later. */
 	ASSERT_EQ(0, edu_read_memory(self->m.bar, IOVA + 3 * PAGE, 0, PAGE));
 	EXPECT_EQ(NONE, written(&self->a, 0));
 	ASSERT_EQ(0, edu_write_memory(self->m.bar, IOVA + 3 * PAGE, 0, PAGE));
@@ -356,17 +356,17 @@ TEST_F(edu, bytes)
 	/* The last byte of one page and the first of the next */
 	ASSERT_EQ(0, edu_write_memory(self->m.bar, IOVA + 6 * PAGE - 1, 0, 2));
 	ASSERT_EQ(0, edu_write_memory(self->m.bar, IOVA + 10 * PAGE - 1, 0, 1));
-	/* Four pages a bit */
+	/* Four pages per bit */
 	ASSERT_EQ(0, hwpt_get_dirty_bitmap(self->a.iommufd, self->a.hwpt, NO_CLEAR, IOVA, SIZE,
 					   4 * PAGE, &set));
 	EXPECT_EQ(PAGE_BIT(1) | PAGE_BIT(2), set);
-	/* A part: the rest is not forgotten. */
+	/* For a part of the range; the rest is not cleared. */
 	set = 0;
 	ASSERT_EQ(0, hwpt_get_dirty_bitmap(self->a.iommufd, self->a.hwpt, 0, IOVA + 4 * PAGE,
 					   2 * PAGE, PAGE, &set));
 	EXPECT_EQ(PAGE_BIT(1), set);
 	EXPECT_EQ(PAGE_BIT(6) | PAGE_BIT(9), written(&self->a, 0));
-	/* Bits that were there stay. */
+	/* Bits that were already set stay set. */
 	ASSERT_EQ(0, edu_write_memory(self->m.bar, IOVA, 0, 1));
 	set = PAGE_BIT(60);
 	ASSERT_EQ(0, hwpt_get_dirty_bitmap(self->a.iommufd, self->a.hwpt, 0, IOVA, SIZE, PAGE,
@@ -374,7 +374,7 @@ TEST_F(edu, bytes)
 	EXPECT_EQ(PAGE_BIT(60) | PAGE_BIT(0), set);
 }
 
-/* What is mapped while tracking is on is tracked. */
+/* New mappings are tracked, too. */
 TEST_F(edu, mapped_later)
 {
 	u64 iova = IOVA + 2 * SIZE, set = 0;
@@ -388,7 +388,7 @@ TEST_F(edu, mapped_later)
 	EXPECT_EQ(NONE, written(&self->a, 0));
 }
 
-/* Pages of the kernel's of this size, which are one entry of the page table each */
+/* Memory in large pages, each of which is one entry of the page table */
 FIXTURE(leaf)
 {
 	struct session s;
@@ -411,7 +411,7 @@ FIXTURE_VARIANT_ADD(leaf, 2M) {
 
 FIXTURE_VARIANT_ADD(leaf, 1G) {
 	.size = 1 << 30, .count = 1, .flags = MAP_HUGE_1GB,
-	/* edu reaches 256 MiB. */
+	/* edu can address 256 MiB. */
 	.iova = 0,
 };
 
@@ -475,7 +475,7 @@ static int leaf_hwpt(FIXTURE_DATA(leaf) *self, u64 iova, u32 *hwpt)
 	return err ?: attach(&self->s, *hwpt);
 }
 
-/* The device writes, and exactly the leaf that this is in is dirty, and again. */
+/* Let the device write, and check twice that exactly the leaf with this address is dirty. */
 static int leaf_written(FIXTURE_DATA(leaf) *self, u32 hwpt, u64 iova, u64 off, u64 leaf)
 {
 	u64 pages = self->len / PAGE, first = off / leaf * leaf / PAGE;
@@ -490,7 +490,7 @@ static int leaf_written(FIXTURE_DATA(leaf) *self, u32 hwpt, u64 iova, u64 off, u
 						    PAGE, bitmap);
 		if (!err && !set_only(bitmap, pages, first, leaf / PAGE))
 			err = -ERANGE;
-		/* Nothing is left of it. */
+		/* It has been cleared. */
 		memset(bitmap, 0, pages / 8);
 		if (!err)
 			err = hwpt_get_dirty_bitmap(self->s.iommufd, hwpt, 0, iova, self->len,
@@ -502,7 +502,7 @@ static int leaf_written(FIXTURE_DATA(leaf) *self, u32 hwpt, u64 iova, u64 off, u
 	return err;
 }
 
-/* One flag for all of it */
+/* One dirty flag for a whole leaf */
 TEST_F(leaf, whole)
 {
 	u64 bit = 0;
@@ -511,14 +511,14 @@ TEST_F(leaf, whole)
 	ASSERT_EQ(0, leaf_hwpt(self, variant->iova, &hwpt));
 	EXPECT_EQ(0, leaf_written(self, hwpt, variant->iova, 0x345678, variant->size));
 	EXPECT_EQ(0, leaf_written(self, hwpt, variant->iova, 0, variant->size));
-	/* A bit for each */
+	/* One bit for each leaf */
 	ASSERT_EQ(0, edu_write_memory(self->m.bar, variant->iova + 0x345000, 0, LEN));
 	ASSERT_EQ(0, hwpt_get_dirty_bitmap(self->s.iommufd, hwpt, 0, variant->iova, self->len,
 					   variant->size, &bit));
 	EXPECT_EQ(PAGE_BIT(0x345000 / variant->size), bit);
 }
 
-/* At an address that does not fit to that of the memory, the same is mapped by 4 KiB. */
+/* If the alignment of IOVA and memory differ, the same memory is mapped with 4 KiB pages. */
 TEST_F(leaf, unaligned)
 {
 	u32 hwpt;
@@ -528,16 +528,20 @@ TEST_F(leaf, unaligned)
 }
 
 /*
- * The page table is changed for another, for one that does not track, for none: each of them tells
- * exactly what has arrived through it.
+ * The page table is changed for another, for one that does not track, for none, at leisure and all
+ * the time while the device writes: each of them tells exactly what has arrived through it. With
+ * VT-d's driver, a write may get lost meanwhile, as there is no page table for a moment.
  */
 FIXTURE(swap)
 {
 	struct session s;
 	struct master m;
-	/* The last does not track */
+	/* The last one does not track. */
 	struct area areas[3];
 	bool pasid;
+	bool stop;
+	int count;
+	int err;
 };
 
 FIXTURE_VARIANT(swap)
@@ -595,18 +599,22 @@ static int swap_write(FIXTURE_DATA(swap) *self, unsigned int page)
 			     edu_write_memory(self->m.bar, iova, 0, LEN);
 }
 
+/*
+ * The pages that anything has arrived in. It may be the end of a write alone: where QEMU's IOMMU
+ * refuses the first bytes, it is asked again for those that follow.
+ */
 static u64 arrived(const struct area *a)
 {
 	u64 set = 0;
 	int i;
 
 	for (i = 0; i < PAGES; i++)
-		if (a->mem[i * PAGE] == PATTERN)
+		if (memchr(a->mem + i * PAGE, PATTERN, LEN))
 			set |= PAGE_BIT(i);
 	return set;
 }
 
-/* One after the other, at leisure */
+/* One after the other, without concurrency */
 TEST_F(swap, step_by_step)
 {
 	ASSERT_EQ(0, swap_to(self, self->areas[0].hwpt));
@@ -624,6 +632,41 @@ TEST_F(swap, step_by_step)
 	EXPECT_EQ(PAGE_BIT(3), arrived(&self->areas[1]));
 	EXPECT_EQ(PAGE_BIT(3), written(&self->areas[1], 0));
 	EXPECT_EQ(PAGE_BIT(2), arrived(&self->areas[2]));
+}
+
+static void *swap_thread(void *arg)
+{
+	FIXTURE_DATA(swap) *self = arg;
+
+	while (!__atomic_load_n(&self->stop, __ATOMIC_ACQUIRE) && !self->err) {
+		int i = self->count++;
+
+		if (i % 7 == 6)
+			self->err = swap_none(self);
+		else
+			self->err = swap_to(self, self->areas[i % 3].hwpt);
+	}
+	return NULL;
+}
+
+TEST_F(swap, under_dma)
+{
+	pthread_t thread;
+	u64 sets[3];
+	int i;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, swap_thread, self));
+	for (i = 0; i < 20; i++)
+		EXPECT_EQ(0, swap_write(self, i));
+	__atomic_store_n(&self->stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, self->err);
+	for (i = 0; i < 3; i++)
+		sets[i] = arrived(&self->areas[i]);
+	TH_LOG("%d changes; %llx, %llx, %llx", self->count, sets[0], sets[1], sets[2]);
+	EXPECT_EQ(sets[0], written(&self->areas[0], 0));
+	EXPECT_EQ(sets[1], written(&self->areas[1], 0));
+	EXPECT_EQ(NONE, (sets[0] & sets[1]) | (sets[1] & sets[2]) | (sets[2] & sets[0]));
 }
 
 /* Each PASID has its own, beside one that is not tracked, and two share one. */
@@ -672,12 +715,12 @@ TEST_F(pasids, each_its_own)
 	ASSERT_EQ(0, pasid_write(self, 3, 3));
 	EXPECT_EQ(PAGE_BIT(1) | PAGE_BIT(3), written(&self->areas[0], 0));
 	EXPECT_EQ(PAGE_BIT(2), written(&self->areas[1], 0));
-	/* What the IOMMU has cached for one does not hide what the other writes. */
+	/* Entries that the IOMMU has cached for one PASID do not hide writes of the other one. */
 	ASSERT_EQ(0, pasid_write(self, 3, 1));
 	EXPECT_EQ(PAGE_BIT(1), written(&self->areas[0], 0));
 	ASSERT_EQ(0, pasid_write(self, 1, 1));
 	EXPECT_EQ(PAGE_BIT(1), written(&self->areas[0], 0));
-	/* One goes, the other is tracked still; and so is one that comes. */
+	/* After detaching one, the other is still tracked; and so is a new one. */
 	ASSERT_EQ(0, vfio_detach_pasid(self->s.fd, 1));
 	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 4, self->areas[1].hwpt));
 	ASSERT_EQ(0, pasid_write(self, 1, 4));
@@ -687,7 +730,7 @@ TEST_F(pasids, each_its_own)
 	EXPECT_EQ(PAGE_BIT(6), written(&self->areas[1], 0));
 }
 
-/* One page table for several devices, with all that they write */
+/* One page table for several devices, which reports the writes of all of them */
 FIXTURE(many)
 {
 	struct session s;
@@ -734,7 +777,7 @@ TEST_F(many, one_table)
 	EXPECT_EQ(PAGE_BIT(1) | PAGE_BIT(11) | PAGE_BIT(12) | PAGE_BIT(20), set);
 	EXPECT_EQ(set, written(&self->a, 0));
 
-	/* The same page by each of them in turn: none hides what another has written. */
+	/* Each of them writes to the same page in turn: none hides the writes of another one. */
 	EXPECT_EQ(PAGE_BIT(20), dma(&self->igb_m, &self->a, 20));
 	EXPECT_EQ(PAGE_BIT(20), written(&self->a, 0));
 	EXPECT_EQ(PAGE_BIT(20), dma(&self->m, &self->a, 20));
@@ -742,7 +785,7 @@ TEST_F(many, one_table)
 	EXPECT_EQ(PAGE_BIT(20), dma(&self->igb_m, &self->a, 20));
 	EXPECT_EQ(PAGE_BIT(20), written(&self->a, 0));
 
-	/* One goes: what it wrote stays, and the others are tracked. */
+	/* After detaching one, its dirty pages stay, and the others are tracked. */
 	EXPECT_EQ(PAGE_BIT(30), dma(&self->m, &self->a, 30));
 	ASSERT_EQ(0, vfio_detach(self->s.fd));
 	EXPECT_EQ(PAGE_BIT(31), dma(&self->igb_m, &self->a, 31));
@@ -753,7 +796,7 @@ TEST_F(many, one_table)
 	set = dma(&self->nvme_m, &self->a, 40);
 	ASSERT_NE(NONE, set);
 	EXPECT_EQ(set, written(&self->a, 0));
-	/* One that comes later is tracked, too. */
+	/* A device that is attached later is tracked, too. */
 	ASSERT_EQ(0, attach(&self->s, self->a.hwpt));
 	EXPECT_EQ(PAGE_BIT(50), dma(&self->m, &self->a, 50));
 	EXPECT_EQ(PAGE_BIT(50), written(&self->a, 0));
@@ -791,9 +834,9 @@ static void copy(FIXTURE_DATA(many) *self, u8 *target, u64 set)
 }
 
 /*
- * What this is good for: memory is copied while devices write to it, and again what they have
- * written meanwhile. In the end the copy is the same. But for the pages that the CPU writes: there
- * are queues in pages 0 and 10.
+ * The real use: memory is copied while devices write to it, and pages that become dirty are copied
+ * again. In the end, the copy is the same, except for pages 0 and 10, which the CPU writes, as they
+ * contain queues.
  */
 TEST_F(many, copied_while_it_changes)
 {
@@ -830,7 +873,7 @@ TEST_F(many, copied_while_it_changes)
 	free(target);
 }
 
-/* Below the guest's own page table: what is written is told by guest physical addresses. */
+/* Below the guest's own page table: dirty pages are reported by guest physical addresses. */
 FIXTURE(nested)
 {
 	struct session s;
@@ -838,7 +881,7 @@ FIXTURE(nested)
 	struct nesting n;
 	struct stage1 s1;
 	u32 hwpt;
-	/* Where the guest has its pages */
+	/* Address of the guest's pages */
 	u64 gpa;
 };
 
@@ -852,7 +895,7 @@ FIXTURE_SETUP(nested)
 	err = nesting_open_flags(&self->n, &self->s, IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
 	if (err == -EOPNOTSUPP) {
 		session_close(&self->s);
-		SKIP(return, "this IOMMU does not nest");
+		SKIP(return, "this IOMMU does not support nesting");
 	}
 	ASSERT_EQ(0, err);
 	self->gpa = guest_page(&self->n);
@@ -880,7 +923,7 @@ static u64 nested_written(FIXTURE_DATA(nested) *self, u32 flags)
 	return err ? ALL : set;
 }
 
-/* Where the page is for the guest that the device knows as this one */
+/* The bit of the guest physical page that the device knows as @page */
 static u64 nested_bit(int page)
 {
 	return PAGE_BIT(NESTED_PAGES - 1 - page);
@@ -898,7 +941,7 @@ TEST_F(nested, exact)
 	ASSERT_EQ(0, attach(&self->s, self->hwpt));
 	ASSERT_EQ(0, nested_write(self, 1));
 	EXPECT_EQ(NONE, nested_written(self, 0));
-	/* Turned on under the nested table, and before it is attached */
+	/* Turn it on while the nested table is attached, and before that. */
 	ASSERT_EQ(0, hwpt_set_dirty_tracking(self->n.iommufd, self->n.parent, true));
 	for (i = 0; i < 2; i++) {
 		EXPECT_EQ(NONE, nested_written(self, 0));
@@ -918,7 +961,7 @@ TEST_F(nested, exact)
 	EXPECT_EQ(NONE, nested_written(self, 0));
 }
 
-/* The guest turns its IOMMU on and off: the host's page table stays, and so does what it knows. */
+/* The guest turns its IOMMU on and off: the host's page table keeps its dirty pages. */
 TEST_F(nested, and_not)
 {
 	ASSERT_EQ(0, hwpt_set_dirty_tracking(self->n.iommufd, self->n.parent, true));

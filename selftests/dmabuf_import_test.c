@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DMA-bufs of BARs in the hands of another driver than iommufd, such as that of an RDMA NIC. The
- * module dmabuf-importer plays one, for a function beside the one that exports: a peer on the same
- * bus, for which the BAR is where it is on that bus.
+ * DMA-bufs of BARs, imported by other drivers than iommufd, such as that of an RDMA NIC. The module
+ * dmabuf-importer acts as one, for a peer of the exporting function on the same bus, which uses the
+ * bus address of the BAR.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ FIXTURE(importer)
 	bool loaded;
 };
 
-/* Two functions of a conventional bus, where there is one with two edus. */
+/* Find two edus on one conventional bus. */
 static int find_peers(char bdf[BDF_LEN], char peer[BDF_LEN])
 {
 	unsigned int i;
@@ -127,7 +127,7 @@ TEST_F(importer, map)
 	EXPECT_MAPPED(self, 4 * PAGE, 1);
 }
 
-/* Parts that do not follow each other stay apart. */
+/* Parts that are not contiguous stay separate. */
 TEST_F(importer, two_ranges)
 {
 	const struct vfio_device_feature_dma_buf get = { .region_index = 0, .nr_ranges = 2 };
@@ -147,7 +147,7 @@ TEST_F(importer, two_ranges)
 	EXPECT_MAPPED(self, 3 * PAGE, 2);
 }
 
-/* Whoever cannot let go of it, or wants pages, does not get it. */
+/* An importer that does not support revocation, or needs pages, is refused. */
 TEST_F(importer, refused)
 {
 	ASSERT_EQ(0, module_unload(MODULE));
@@ -156,7 +156,7 @@ TEST_F(importer, refused)
 	EXPECT_EQ(-EOPNOTSUPP, load(self->peer, self->dmabuf, "revocable=0"));
 }
 
-/* A BAR that does not answer is nobody's to reach. */
+/* Nobody can access a BAR that does not answer. */
 TEST_F(importer, decode_off)
 {
 	int i;
@@ -172,7 +172,7 @@ TEST_F(importer, decode_off)
 	}
 }
 
-/* The end of the session is the end of what it has exported, whoever holds it. */
+/* The end of the session revokes what it has exported, whoever holds it. */
 TEST_F(importer, session_ends)
 {
 	char bdf[BDF_LEN];
@@ -202,7 +202,7 @@ TEST_F(importer, unbound)
 	EXPECT_EQ(-ENODEV, map(true));
 }
 
-/* What the importer has is theirs, though nobody has it open any more. */
+/* The importer's mapping stays, even if the file is closed. */
 TEST_F(importer, file_closed)
 {
 	ASSERT_EQ(0, map(true));

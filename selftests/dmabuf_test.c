@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DMA-bufs of BARs: what can be exported, and DMA from one device into another's BAR, for as long
- * as that BAR can be touched.
+ * DMA-bufs of BARs: what can be exported, and DMA from one device into another's BAR, as long as
+ * that BAR can be accessed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@
 #define IOVA 0x1000000ull
 #define NUM_BARS 6
 
-/* For memory of ours, behind the largest mapping of a BAR in here; edu has 28 address bits. */
+/* For our memory, after the largest mapping of a BAR in here; edu has 28 address bits. */
 #define SCRATCH 0xc000000ull
 
 /* Bit of a line of sysfs's resource file. */
@@ -115,7 +115,7 @@ TEST_F(export, each_bar)
 				TH_LOG("region %d", i);
 			continue;
 		}
-		/* Ports, and less than a page. */
+		/* Ports, and BARs smaller than a page. */
 		if (self->res[i].flags & RES_IO || size < PAGE) {
 			EXPECT_EQ(-EINVAL, fd)
 				TH_LOG("BAR %d", i);
@@ -126,14 +126,14 @@ TEST_F(export, each_bar)
 		EXPECT_EQ(size, lseek(fd, 0, SEEK_END));
 		EXPECT_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));
 		EXPECT_EQ(O_RDWR, fcntl(fd, F_GETFL) & O_ACCMODE);
-		/* The CPU has another way to the BAR. */
+		/* The CPU cannot map it, as it can map the BAR itself. */
 		EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0));
 		EXPECT_EQ(0, close(fd));
 	}
 	EXPECT_EQ(-ENODEV, dmabuf_export(self->s.fd, ~0u, 0, PAGE));
 }
 
-/* Any fd, 0 too, which another ioctl would mean success by. */
+/* Any fd may be returned, even 0, which means success for other ioctls. */
 TEST_F(export, file_descriptor)
 {
 	const struct vfio_region_dma_range range = { .length = PAGE };
@@ -184,7 +184,7 @@ TEST_F(export, bad_ranges)
 		{ 0, 1ull << 63 },
 		{ PAGE, -PAGE },
 	};
-	/* Sums of these are too much in-tree, where they do not overflow a single range. */
+	/* In-tree misses sums of these that overflow, although no single range does. */
 	const struct vfio_region_dma_range wraps[] = {
 		{ -PAGE, PAGE },
 		{ -PAGE, 2 * PAGE },
@@ -227,7 +227,7 @@ TEST_F(export, bad_struct)
 	get.flags = 0;
 	EXPECT_EQ(-EINVAL, dmabuf_export_raw(self->s.fd, fixed - 1, &get, range));
 
-	/* It ends where the memory does. */
+	/* It ends at the end of the mapping. */
 	p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, p);
 	ASSERT_EQ(0, mprotect(p + PAGE, PAGE, PROT_NONE));
@@ -242,7 +242,7 @@ TEST_F(export, bad_struct)
 	f->flags = GET | DMA_BUF;
 	EXPECT_EQ(-EFAULT, vfio_ioctl(self->s.fd, VFIO_DEVICE_FEATURE, f));
 
-	/* It is not written to. */
+	/* It need not be writable. */
 	f = (void *)p;
 	f->argsz = fixed + sizeof(range);
 	f->flags = GET | DMA_BUF;
@@ -281,8 +281,7 @@ TEST_F(export, too_many_ranges)
 }
 
 /*
- * edu writes into the memory of ivshmem: each has an owner of its own here, as it would be with two
- * processes.
+ * edu writes into the memory of ivshmem: here, they have separate owners, as if in two processes.
  */
 FIXTURE(peer)
 {
@@ -333,8 +332,8 @@ static int map_buf(struct session *edu, int dmabuf, u64 start, u64 len, u64 iova
 }
 
 /*
- * Has edu, told to write @word and some more to @iova, changed the peer's memory at @at to these?
- * It gets them from memory of ours first. 1, 0 or negative errno.
+ * Let edu fetch @word and some more from our memory, and write them to @iova. Returns 1 if they
+ * have arrived in the peer's memory at @at, 0 if not, or negative errno.
  */
 static int lands(struct session *edu, void *regs, u64 iova, void *at, u32 word)
 {
@@ -388,7 +387,7 @@ TEST_F(peer, write_and_read)
 	EXPECT_LOST(self, IOVA, 0, 0x55550000);
 }
 
-/* A part of the BAR as the buffer, and a part of the buffer as the mapping. */
+/* Export a part of the BAR, and map a part of the buffer. */
 TEST_F(peer, parts)
 {
 	int fd = dmabuf_export(self->mem.fd, 2, 3 * PAGE, 5 * PAGE);
@@ -401,7 +400,7 @@ TEST_F(peer, parts)
 	EXPECT_LANDS(self, IOVA, 5 * PAGE, 0x11110000);
 	EXPECT_LANDS(self, IOVA + 3 * PAGE - 64, 8 * PAGE - 64, 0x22220000);
 	EXPECT_LOST(self, IOVA + 3 * PAGE, 8 * PAGE, 0x33330000);
-	/* The mapping keeps it. */
+	/* The mapping keeps the buffer. */
 	close(fd);
 	EXPECT_LANDS(self, IOVA, 5 * PAGE, 0x44440000);
 	/* Twice, with the same memory. */
@@ -410,7 +409,7 @@ TEST_F(peer, parts)
 	EXPECT_LANDS(self, IOVA, 5 * PAGE, 0x66660000);
 }
 
-/* iommufd takes one range only. */
+/* iommufd supports only one range. */
 TEST_F(peer, two_ranges)
 {
 	const struct vfio_region_dma_range range[2] = { { 0, PAGE }, { 4 * PAGE, 2 * PAGE } };
@@ -432,8 +431,8 @@ static int memory(struct session *s, bool on)
 }
 
 /*
- * What the owner of the BAR does to it ends what others have mapped of it. That does not come back
- * by itself: they map it anew when they may.
+ * When the owner makes the BAR inaccessible, mappings of others end. They do not come back by
+ * themselves, but can be made again when the BAR is accessible.
  */
 #define EXPECT_REVOKED(self, word) do {							\
 	EXPECT_LOST(self, IOVA, 0, word);						\
@@ -450,14 +449,14 @@ TEST_F(peer, decode_off)
 		ASSERT_EQ(0, memory(&self->mem, false));
 		EXPECT_LOST(self, IOVA, 0, 0x20000);
 		EXPECT_EQ(-ENODEV, map_buf(&self->edu, self->dmabuf, 0, PAGE, IOVA + PAGE));
-		/* Once more is no change. */
+		/* Turning it off again changes nothing. */
 		ASSERT_EQ(0, memory(&self->mem, false));
 		ASSERT_EQ(0, memory(&self->mem, true));
 		EXPECT_EQ(0x10000 + i * 0x100, mmio_read32(self->bar, 0));
 		EXPECT_REVOKED(self, 0x30000);
 	}
 
-	/* One that is exported meanwhile. */
+	/* One that is exported in the meantime. */
 	ASSERT_EQ(0, memory(&self->mem, false));
 	fd = dmabuf_export(self->mem.fd, 2, 0, PAGE);
 	ASSERT_LE(0, fd);
@@ -468,7 +467,7 @@ TEST_F(peer, decode_off)
 	close(fd);
 }
 
-/* A device in the next owner's hands is not what the last one has exported. */
+/* The last owner's buffer does not give access in the next owner's session. */
 TEST_F(peer, next_session)
 {
 	ASSERT_EQ(0, map_buf(&self->edu, self->dmabuf, 0, PAGE, IOVA));
@@ -484,7 +483,7 @@ TEST_F(peer, next_session)
 	EXPECT_REVOKED(self, 0x22220000);
 	EXPECT_EQ(-ENODEV, map_buf(&self->edu, self->dmabuf, 0, PAGE, IOVA));
 
-	/* And it has nothing to do with this one's buffers. */
+	/* Nor does it affect the buffers of this one. */
 	close(self->dmabuf);
 	self->dmabuf = dmabuf_export(self->mem.fd, 2, 0, PAGE);
 	ASSERT_LE(0, self->dmabuf);
@@ -492,7 +491,7 @@ TEST_F(peer, next_session)
 	EXPECT_LANDS(self, IOVA, 0, 0x33330000);
 }
 
-/* With the file of the buffer gone, too, only the mapping knows of it. */
+/* With the file of the buffer closed, too, only the mapping refers to it. */
 TEST_F(peer, mapping_alone)
 {
 	ASSERT_EQ(0, map_buf(&self->edu, self->dmabuf, 0, PAGE, IOVA));
@@ -579,7 +578,7 @@ TEST_F(peer, killed)
 	self->dmabuf = -1;
 }
 
-/* edu is killed, or goes, with the memory mapped; nothing keeps ivshmem back. */
+/* edu's owner is killed, or edu is removed, with the memory mapped: ivshmem is not affected. */
 TEST_F(peer, importer_goes)
 {
 	ASSERT_EQ(0, map_buf(&self->edu, self->dmabuf, 0, PAGE, IOVA));
@@ -593,7 +592,7 @@ TEST_F(peer, importer_goes)
 	EXPECT_LANDS(self, IOVA, 0, 0x22220000);
 }
 
-/* An attached page table, not only one that is attached later, learns of it. */
+/* Revocation also applies to a page table that is attached later. */
 TEST_F(peer, attached_later)
 {
 	u32 pt = self->edu.ioas;
@@ -610,7 +609,7 @@ TEST_F(peer, attached_later)
 	EXPECT_REVOKED(self, 0x22220000);
 }
 
-/* A closed file whose dentry is kept. The in-tree driver takes another file for it. */
+/* A closed file whose dentry is kept. The in-tree driver confuses it with another file. */
 TEST_F(peer, path_only)
 {
 	char path[64];
@@ -622,7 +621,7 @@ TEST_F(peer, path_only)
 		p = open(path, O_PATH);
 		ASSERT_LE(0, p);
 		close(self->dmabuf);
-		/* Maybe where the other one was. */
+		/* Possibly at the address of the old one. */
 		self->dmabuf = dmabuf_export(self->mem.fd, 2, 0, PAGE);
 		ASSERT_LE(0, self->dmabuf);
 		ASSERT_EQ(0, memory(&self->mem, false));
@@ -635,7 +634,7 @@ TEST_F(peer, path_only)
 	EXPECT_LANDS(self, IOVA, 0, 0x11110000);
 }
 
-/* The host takes the memory away from an owner who does not let go. */
+/* The host takes the device away from an owner who does not release it. */
 #define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
 
 TEST_F(peer, unbound)
@@ -653,7 +652,7 @@ TEST_F(peer, unbound)
 	EXPECT_STREQ("", name);
 	EXPECT_EQ(-ENODEV, map_buf(&self->edu, self->dmabuf, 0, PAGE, IOVA + PAGE));
 	EXPECT_EQ(-ENODEV, dmabuf_export(self->mem.fd, 2, 0, PAGE));
-	/* The module has to stay for the open buffer's sake. */
+	/* The open buffer keeps the module. */
 	EXPECT_NE(0, syscall(SYS_delete_module, "vfio_pci", O_NONBLOCK));
 
 	ASSERT_EQ(0, sysfs_rebind(self->mem.bdf));
@@ -665,7 +664,7 @@ TEST_F(peer, unbound)
 	EXPECT_EQ(-ENODEV, map_buf(&self->edu, self->dmabuf, 0, PAGE, IOVA));
 }
 
-/* The function goes, as in surprise removal. */
+/* The function is removed, as in surprise removal. */
 TEST_F(peer, removed)
 {
 	OURS_ONLY();
@@ -683,7 +682,7 @@ TEST_F(peer, removed)
 	EXPECT_REVOKED(self, 0x22220000);
 }
 
-/* All at once; in the end the buffer works, and nothing was lost or left. */
+/* Everything at once. In the end, the buffer works, and nothing was lost or leaked. */
 enum work {
 	WORK_MAP,
 	WORK_MAP_TOO,
@@ -697,8 +696,8 @@ enum work {
 };
 
 /*
- * Rounds to be done. A DMA takes edu a tenth of a second, and to turn decode off takes the BAR from
- * all that have it, who want it back at once.
+ * Number of rounds. A DMA takes edu a tenth of a second, and turning decode off takes the BAR from
+ * all others, which need it again at once.
  */
 static const long wanted[WORK_COUNT] = {
 	[WORK_MAP]	= 100,
@@ -759,7 +758,7 @@ static int work_once(struct worker *w)
 		return err ? err : memory(w->mem, true);
 	case WORK_RESET:
 		err = sysfs_write("1", "/sys/bus/pci/devices/%s/reset", w->mem->bdf);
-		/* Without a reset of its own it has no such file. */
+		/* Without a reset of its own, it has no such file. */
 		return err == -ENOENT || err == -EACCES || err == -ENOTTY ? 0 : err;
 	case WORK_FAULT:
 		mmio_peek32(w->bar, &val);
@@ -782,7 +781,7 @@ static void *work_thread(void *arg)
 	return NULL;
 }
 
-/* Rounds of its part that are still to be done */
+/* Remaining rounds of a worker */
 static long left(struct worker *w)
 {
 	long n = wanted[w->work] - __atomic_load_n(&w->rounds, __ATOMIC_ACQUIRE);
@@ -791,8 +790,8 @@ static long left(struct worker *w)
 }
 
 /*
- * Until each has done its part. Those that have go on, to be in the way of the others. However slow
- * the machine is, something of what is left gets done within the deadline.
+ * Run until each worker has done its rounds. Those that are done continue, to disturb the others.
+ * Even on a slow machine, there must be some progress within the deadline.
  */
 static void many_threads(struct __test_metadata *const _metadata, struct worker *model)
 {
@@ -806,7 +805,7 @@ static void many_threads(struct __test_metadata *const _metadata, struct worker 
 		w[i] = *model;
 		w[i].work = i;
 		w[i].stop = &stop;
-		/* In-tree, it takes another file for the closed one. */
+		/* In-tree confuses the closed file with another one. */
 		if (i == WORK_PATH && !driver_is_ours())
 			w[i].work = WORK_FAULT;
 		ASSERT_EQ(0, pthread_create(&w[i].thread, NULL, work_thread, &w[i]));
@@ -826,7 +825,7 @@ static void many_threads(struct __test_metadata *const _metadata, struct worker 
 		EXPECT_EQ(0, w[i].err)
 			TH_LOG("work %d after %ld rounds", i, w[i].rounds);
 		EXPECT_EQ(0, left(&w[i]))
-			TH_LOG("work %d starves, with %ld rounds", i, w[i].rounds);
+			TH_LOG("work %d starves after %ld rounds", i, w[i].rounds);
 	}
 }
 
@@ -846,7 +845,7 @@ TEST_F(peer, many_threads)
 	EXPECT_LANDS(self, IOVA, 0, 0x11110000);
 }
 
-/* The registers of a controller that can be reset and put to sleep, read by edu. */
+/* edu reads the registers of a controller that can be reset and put to sleep. */
 FIXTURE(registers)
 {
 	struct session edu;
@@ -878,7 +877,7 @@ FIXTURE_TEARDOWN(registers)
 	session_close(&self->nvme);
 }
 
-/* The version of NVMe, as edu sees it; 0 if it does not. */
+/* The version of NVMe as read by edu; 0 if it cannot. */
 static u32 version_by_edu(FIXTURE_DATA(registers) *self)
 {
 	*self->mem = 0;
@@ -904,14 +903,14 @@ TEST_F(registers, reset)
 	ASSERT_EQ(0, vfio_ioctl(self->nvme.fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_BACK(self);
 
-	/* As a guest does it. */
+	/* Like a guest. */
 	ASSERT_LT(0, cap);
 	ASSERT_EQ(0, config_update(self->nvme.fd, cap + PCI_EXP_DEVCTL, 2, 0,
 				   PCI_EXP_DEVCTL_BCR_FLR));
 	EXPECT_BACK(self);
 }
 
-/* By somebody else. The in-tree driver is not told. */
+/* A reset by somebody else, of which the in-tree driver is not notified. */
 TEST_F(registers, reset_by_sysfs)
 {
 	OURS_ONLY();
@@ -936,7 +935,7 @@ TEST_F(registers, sleep)
 	EXPECT_BACK(self);
 }
 
-/* The address space of the device itself has its own BAR, as QEMU does it for its guests. */
+/* The device's own BAR is mapped in its address space, as QEMU does for guests. */
 TEST_F(registers, own_bar)
 {
 	ASSERT_EQ(0, ioas_map_file(self->nvme.iommufd, self->nvme.ioas, self->dmabuf, 0, PAGE,
@@ -945,7 +944,7 @@ TEST_F(registers, own_bar)
 	EXPECT_EQ(0, ioas_unmap(self->nvme.iommufd, self->nvme.ioas, IOVA, PAGE));
 	ASSERT_EQ(0, ioas_map_file(self->nvme.iommufd, self->nvme.ioas, self->dmabuf, 0, PAGE,
 				   IOVA));
-	/* It goes with everything else. */
+	/* It is unmapped with everything else. */
 	session_close(&self->nvme);
 	EXPECT_EQ(-ENODEV, map_buf(&self->edu, self->dmabuf, 0, PAGE, IOVA));
 }

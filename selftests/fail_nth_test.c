@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every allocation on the way fails once (Documentation/fault-injection): the n-th one of a step,
- * for n from 1 until the step is through without a failure. What the step returns does not matter;
- * that it can be done afterwards does, and that the kernel finds nothing lost or used after free.
+ * Let every allocation fail once (Documentation/fault-injection): the n-th one of a step, for n
+ * from 1 until the step succeeds without a failure. The result of the step does not matter; but it
+ * must succeed afterwards, and the kernel must find no leak and no use after free.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ FIXTURE_VARIANT(fail_nth)
 	enum test_device dev;
 };
 
-/* The rest has no path that these do not have, and this takes time. */
+/* Other devices have no additional paths, and this takes time. */
 FIXTURE_VARIANT_ADD(fail_nth, nvme) { .dev = DEV_NVME };
 FIXTURE_VARIANT_ADD(fail_nth, igb) { .dev = DEV_IGB };
 FIXTURE_VARIANT_ADD(fail_nth, edu) { .dev = DEV_EDU };
@@ -51,7 +51,7 @@ FIXTURE_VARIANT_ADD(fail_nth, edu_mig) { .dev = DEV_EDU_MIG };
 
 FIXTURE_SETUP(fail_nth)
 {
-	/* All that fail-nth makes fail, where the kernel has it, would tell of it with a stack. */
+	/* Otherwise, each injected failure would print a stack. */
 	static const char * const quiet[] = {
 		"failslab", "fail_page_alloc", "fail_usercopy", "fail_futex", "fail_iommufd",
 		"fail_function", "fail_make_request", "fail_io_timeout",
@@ -68,15 +68,15 @@ FIXTURE_SETUP(fail_nth)
 		mount("none", DEBUGFS, "debugfs", 0, NULL);
 	if (sysfs_write("N", DEBUGFS "/failslab/ignore-gfp-wait"))
 		SKIP(return, "the kernel has no failslab");
-	/* Pages, too, where the kernel can fail them. */
+	/* Pages, too, where the kernel supports that. */
 	sysfs_write("N", DEBUGFS "/fail_page_alloc/ignore-gfp-wait");
 	sysfs_write("N", DEBUGFS "/fail_page_alloc/ignore-gfp-highmem");
 	for (i = 0; i < (int)LIB_ARRAY_SIZE(quiet); i++)
 		sysfs_write("0", DEBUGFS "/%s/verbose", quiet[i]);
 
 	/*
-	 * Enabled behind the driver's back, so that it is not the driver who enables it: that ends
-	 * in ACPI's interpreter, which does not survive the failure of an allocation.
+	 * Enabled behind the driver's back, so that the driver does not enable it, as this calls
+	 * the ACPI interpreter, which does not survive a failed allocation.
 	 */
 	SETUP_DEVICE(&bdf, variant->dev);
 	ASSERT_EQ(0, sysfs_unbind(bdf));
@@ -123,7 +123,7 @@ static void arm(int fd, int nth)
 		perror("fail-nth");
 }
 
-/* Whether an allocation has failed since arm(); and no more of it. */
+/* Stop injection. Returns whether an allocation has failed since arm(). */
 static bool disarm(int fd)
 {
 	char text[16] = "";
@@ -133,7 +133,7 @@ static bool disarm(int fd)
 	return n > 0 && atoi(text) == 0;
 }
 
-/* Repeats a step with the next allocation failing, until none does: then it must return 0. */
+/* Repeat a step, each time failing the next allocation, until none fails: then it must return 0. */
 #define EACH_ALLOCATION(step, undo) do {						\
 	bool hit_;									\
 	int err_;									\
@@ -156,7 +156,7 @@ static void close_if_open(int fd)
 		close(fd);
 }
 
-/* Whole migrations, to itself, in memory that is there before */
+/* Complete migrations of the device to itself, through preallocated memory */
 static u8 stream[8 << 20];
 
 static int save_step(int fd, size_t *len)
@@ -213,7 +213,7 @@ TEST_F(fail_nth, migration)
 	size_t len;
 
 	if (variant->dev != DEV_EDU_MIG)
-		SKIP(return, "this one does not migrate");
+		SKIP(return, "the device does not support migration");
 	memset(stream, 1, sizeof(stream));
 	EACH_ALLOCATION(save_step(fd, &len), EXPECT_EQ(0, back_to_running(fd)));
 	ASSERT_LT(0, len);
@@ -240,7 +240,7 @@ TEST_F(fail_nth, bind)
 		close(self->s.fd);
 		self->s.fd = vfio_cdev_open(device_bdf(variant->dev));
 		ASSERT_LE(0, self->s.fd);
-		/* What is left of the last session ends here: the IOMMU may not fail to give up. */
+		/* Ends the cleanup after the last session, in which the IOMMU must not fail. */
 		EXPECT_EQ(-EBADF, vfio_bind(self->s.fd, 1000, NULL));
 	});
 	EXPECT_EQ(0, vfio_bind(self->s.fd, iommufd, NULL));
@@ -297,8 +297,8 @@ static int irq_step(struct session *s, u32 index, const int *efds, u32 n)
 }
 
 /*
- * With the vectors allocated and used before: when /proc/irq lacks a part of an interrupt's folder
- * for want of memory, the kernel warns as it removes it.
+ * With vectors that were allocated and used before: if creating an interrupt's folder in /proc/irq
+ * fails, the kernel warns when it removes it.
  */
 TEST_F(fail_nth, interrupts)
 {
@@ -347,7 +347,7 @@ static int map_step(int fd, int index)
 
 	if (!p)
 		return -errno;
-	/* A fault that finds no memory is repeated or kills; it is not SIGBUS. */
+	/* A fault without memory is retried or kills the process; it does not raise SIGBUS. */
 	err = mmio_peek32(p, &val);
 	munmap(p, 0x1000);
 	return err;
@@ -417,7 +417,7 @@ TEST_F(fail_nth, ioeventfd)
 	u64 offset = region_offset(self->index);
 
 	if (ioeventfd_step(&self->s, offset, self->efd[0]) == -EINVAL)
-		SKIP(return, "this is where the MSI-X table is");
+		SKIP(return, "the MSI-X table is there");
 	EACH_ALLOCATION(ioeventfd_step(&self->s, offset, self->efd[0]), );
 }
 
@@ -433,7 +433,7 @@ TEST_F(fail_nth, low_power)
 	EACH_ALLOCATION(low_power_step(self->s.fd, self->efd[0]), low_power_exit(self->s.fd));
 }
 
-/* Not in-tree: a group that could not be made makes vfio.ko of 7.3 warn. */
+/* Not in-tree, as vfio.ko of 7.3 warns if it cannot create a group. */
 TEST_F(fail_nth, probe)
 {
 	const char *bdf = device_bdf(variant->dev);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a file tells about itself in /proc/PID/fdinfo/FD, and why its last call failed. */
+/* Information on a file in /proc/PID/fdinfo/FD, and the reason why its last call failed. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ FIXTURE_TEARDOWN(fdinfo)
 	close(self->iommufd);
 }
 
-/* Value of a line, without the blanks around it; NULL if there is no such line. */
+/* Value of a line, without surrounding blanks; NULL if there is no such line. */
 static const char *line(int fd, const char *key)
 {
 	static char value[512];
@@ -106,7 +106,7 @@ TEST_F(fdinfo, state)
 	ASSERT_EQ(0, vfio_detach(self->fd));
 	EXPECT_STREQ("none", line(self->fd, "vfio-pt-id"));
 
-	/* On arm64, messages take a page table. */
+	/* On arm64, MSIs need a page table. */
 	pt = ioas;
 	ASSERT_EQ(0, vfio_attach(self->fd, &pt));
 	for (i = VFIO_PCI_INTX_IRQ_INDEX; i <= VFIO_PCI_MSIX_IRQ_INDEX; i++) {
@@ -159,7 +159,7 @@ TEST_F(fdinfo, last_error)
 	EXPECT_EQ(sizeof(e), e.argsz);
 	EXPECT_EQ(0, e.text[0]);
 
-	/* Something, before it is bound. */
+	/* An error before it is bound. */
 	ASSERT_EQ(-EBADFD, vfio_bind(self->fd, 0, NULL));
 	ASSERT_EQ(0, last_error(self->fd, &e, sizeof(e)));
 	EXPECT_EQ(-EBADFD, e.error);
@@ -169,7 +169,7 @@ TEST_F(fdinfo, last_error)
 	snprintf(want, sizeof(want), "%d %s", e.error, e.text);
 	EXPECT_STREQ(want, line(self->fd, "vfio-last-error"));
 
-	/* In pieces. */
+	/* Only a part of it. */
 	ASSERT_EQ(0, last_error(self->fd, &cut, offsetof(typeof(cut), text) + 4));
 	EXPECT_EQ(e.len, cut.len);
 	EXPECT_EQ(0, memcmp(e.text, cut.text, 3));
@@ -179,7 +179,7 @@ TEST_F(fdinfo, last_error)
 	EXPECT_EQ(-EINVAL, last_error(self->fd, &cut, 0));
 	EXPECT_EQ(-EFAULT, vfio_ioctl(self->fd, VFIO_DEVICE_GET_LAST_ERROR, NULL));
 
-	/* What goes well does not clear it; another file has its own. */
+	/* A successful call does not clear it; another file has its own. */
 	ASSERT_EQ(0, vfio_bind(self->fd, self->iommufd, NULL));
 	EXPECT_STREQ(want, line(self->fd, "vfio-last-error"));
 	other = vfio_cdev_open(self->bdf);
@@ -190,7 +190,7 @@ TEST_F(fdinfo, last_error)
 	close(other);
 }
 
-/* Errors that a user of QEMU meets, and cannot know the reason of. */
+/* Errors that a user of QEMU may get, without knowing the reason. */
 TEST_F(fdinfo, reasons)
 {
 	struct vfio_device_last_error e;

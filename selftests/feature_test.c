@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* VFIO_DEVICE_FEATURE: the rules of probe, get and set, for features that are there or not. */
+/* VFIO_DEVICE_FEATURE: the rules of probe, get and set, for existing and missing features. */
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -35,7 +35,7 @@ FIXTURE_TEARDOWN(feature)
 	session_close(&self->s);
 }
 
-/* With no data, and with as much as any feature has. */
+/* Without data, and with the maximum of any feature. */
 static int feature(int fd, u32 flags)
 {
 	struct vfio_device_feature f = { .argsz = sizeof(f), .flags = flags };
@@ -65,7 +65,7 @@ TEST_F(feature, unknown)
 		EXPECT_EQ(-ENOTTY, feature(self->s.fd, ops[i] | 0xfff0));
 }
 
-/* Migration and dirty tracking need a driver that knows the device. */
+/* Migration and dirty tracking need a device-specific driver. */
 TEST_F(feature, not_there)
 {
 	static const u32 ids[] = {
@@ -91,7 +91,7 @@ TEST_F(feature, arguments)
 	f.argsz = 0;
 	EXPECT_EQ(-EINVAL, vfio_ioctl(self->s.fd, VFIO_DEVICE_FEATURE, &f));
 	EXPECT_EQ(-EFAULT, vfio_ioctl(self->s.fd, VFIO_DEVICE_FEATURE, NULL));
-	/* The rules come before the feature is looked for. */
+	/* The rules are checked before the feature is looked up. */
 	EXPECT_EQ(-EINVAL, feature(self->s.fd, GET | SET | 0xfff0));
 	EXPECT_EQ(-EINVAL, feature(self->s.fd, 1u << 19 | PROBE | 0xfff0));
 	EXPECT_EQ(-EINVAL, feature(self->s.fd, 1u << 31 | 0xfff0));
@@ -116,7 +116,7 @@ TEST_F(feature, vf_token)
 	}
 	EXPECT_EQ(0, feature(self->s.fd, PROBE | SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN));
 	EXPECT_EQ(0, feature(self->s.fd, PROBE | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN));
-	/* Never told, not even that it could be. */
+	/* It cannot be read, and PROBE says so. */
 	EXPECT_EQ(-EINVAL, feature(self->s.fd, PROBE | GET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN));
 	EXPECT_EQ(-EINVAL, feature(self->s.fd, GET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN));
 	EXPECT_EQ(-EINVAL, feature(self->s.fd, VFIO_DEVICE_FEATURE_PCI_VF_TOKEN));
@@ -147,7 +147,7 @@ TEST_F(feature, low_power)
 			p = bar_map(self->s.fd, i, 0, 0x1000);
 	}
 	ASSERT_NE(NULL, p);
-	/* Registers are out of reach until the end of it. */
+	/* Registers cannot be accessed until it ends. */
 	ASSERT_EQ(0, feature(self->s.fd, SET | entry));
 	EXPECT_EQ(-EFAULT, mmio_peek32(p, &val));
 	EXPECT_EQ(-EINVAL, feature(self->s.fd, SET | entry));

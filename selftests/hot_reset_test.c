@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Resets of a whole slot or bus, by a user who owns all of it. The devices are pairs: two functions
- * of one device, or two devices behind one bridge.
+ * Resets of a whole slot or bus, by a user who owns everything on it. The devices are pairs: two
+ * functions of one device, or two devices behind one bridge.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -29,8 +29,8 @@ static bool in_group(const char *bdf)
 }
 
 /*
- * Two on one bus that can both be assigned: of two that a bridge to conventional PCI gives the same
- * requester ID, the driver of the SMMUv3 knows only one.
+ * Find two on one bus that can both be assigned: if a bridge to conventional PCI gives both of them
+ * the same requester ID, the SMMUv3 driver supports only one.
  */
 static int find_pair(u16 vendor, u16 device, char bdf[2][BDF_LEN])
 {
@@ -94,7 +94,7 @@ static int hot_reset(int fd)
 FIXTURE(pair)
 {
 	char bdf[2][BDF_LEN];
-	/* Of the second, only the session's files may be open. */
+	/* In the second one, only the files of the session may be open. */
 	struct session s[2];
 };
 
@@ -103,7 +103,7 @@ FIXTURE_VARIANT(pair)
 	u16 vendor;
 	u16 device;
 	u32 irq;
-	/* Cleared by a reset; 0 for none */
+	/* A register that is cleared by a reset; 0 for none */
 	u32 reg;
 	/* Both in one IOMMU group */
 	bool together;
@@ -114,7 +114,7 @@ FIXTURE_VARIANT_ADD(pair, igb) {
 	.vendor = 0x8086, .device = 0x10c9, .irq = VFIO_PCI_MSIX_IRQ_INDEX, .reg = NIC_RDBAL,
 };
 
-/* Functions with none of that */
+/* Functions without any of these */
 FIXTURE_VARIANT_ADD(pair, e1000) {
 	.vendor = 0x8086, .device = 0x100e, .irq = VFIO_PCI_INTX_IRQ_INDEX, .reg = NIC_RDBAL,
 	.together = true,
@@ -144,7 +144,7 @@ FIXTURE_TEARDOWN(pair)
 	sysfs_bind(self->bdf[1]);
 }
 
-/* The second one in the context of the first, on the same address space, as one group must be */
+/* Open the second one in the context and address space of the first, as required in one group. */
 static int open_second(FIXTURE_DATA(pair) *self)
 {
 	struct session *s = &self->s[1];
@@ -213,7 +213,7 @@ TEST_F(pair, info_of_two_owned)
 	}
 }
 
-/* What the second one is to the owner of the first, and whether it may be reset */
+/* Check what the owner of the first is told about the second, and whether they may reset it. */
 #define EXPECT_OWNED(owned, id) do {							\
 	struct vfio_pci_dependent_device *dev_;						\
 	struct hot_reset_info info_;							\
@@ -230,7 +230,7 @@ TEST_F(pair, info_of_two_owned)
 	EXPECT_EQ((owned) ? 0 : -EINVAL, hot_reset(self->s[0].fd));			\
 } while (0)
 
-/* Nobody has it open: it belongs to who owns its IOMMU group. */
+/* Nobody has it open: it belongs to the owner of its IOMMU group. */
 TEST_F(pair, second_is_idle)
 {
 	u32 id = variant->together ? VFIO_PCI_DEVID_OWNED : VFIO_PCI_DEVID_NOT_OWNED;
@@ -288,7 +288,7 @@ TEST_F(pair, not_bound)
 	close(fd);
 }
 
-/* Both are reset, and both are as usable as before: config space, mappings, interrupts. */
+/* Both are reset, and everything works as before: config space, mappings, interrupts. */
 TEST_F(pair, both_are_reset)
 {
 	u8 before[2][256], after[256];
@@ -319,14 +319,14 @@ TEST_F(pair, both_are_reset)
 	for (i = 0; i < 2; i++) {
 		int fd = self->s[i].fd;
 
-		/* But for status bits of the device. */
+		/* Except for status bits of the device. */
 		ASSERT_EQ(256, region_pread(fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, after, 256));
 		after[PCI_STATUS] = before[i][PCI_STATUS];
 		EXPECT_EQ(0, memcmp(before[i], after, 64));
 		if (variant->reg) {
 			EXPECT_EQ(0, mmio_read32(bar[i], variant->reg));
 		}
-		/* An interrupt that was pending at the reset may have come by itself. */
+		/* An interrupt that was pending at the reset may have been signaled. */
 		event_take(efd[i]);
 		if (variant->irq == VFIO_PCI_INTX_IRQ_INDEX) {
 			nic_ack(bar[i]);
@@ -338,7 +338,7 @@ TEST_F(pair, both_are_reset)
 	}
 }
 
-/* One that sleeps, and has memory off, is no obstacle. */
+/* A function that sleeps, with memory decode off, is reset, too. */
 TEST_F(pair, from_low_power)
 {
 	u32 command;
@@ -364,15 +364,15 @@ TEST_F(pair, from_low_power)
 }
 
 /*
- * Handed over clean, the one way or the other; what somebody uses at that time is left alone. A
- * function without a reset of its own waits for the others to be idle.
+ * A function is handed over clean in either case, and others that are in use are not affected. A
+ * function without a reset of its own is reset when the others are idle.
  */
 TEST_F(pair, clean_next_time)
 {
 	int i;
 
 	if (!variant->reg)
-		SKIP(return, "no register tells");
+		SKIP(return, "no register shows a reset");
 	ASSERT_EQ(0, open_second(self));
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, region_write32(self->s[i].fd, 0, variant->reg, DIRTY));
@@ -473,7 +473,7 @@ static void *unbind_thread(void *arg)
 	return NULL;
 }
 
-/* The second one comes and goes while the first is reset, first with a user, then without. */
+/* The second one is bound and unbound while the first is reset, first with a user, then without. */
 TEST_F(pair, against_unbind)
 {
 	bool stop = false;
@@ -502,7 +502,7 @@ TEST_F(pair, against_unbind)
 	EXPECT_EQ(0, sysfs_write(grace, GRACE));
 }
 
-/* Ours: devices of several contexts, vouched for by their files */
+/* Only ours: devices in several contexts, with their files as a proof of ownership */
 TEST_F(pair, files_of_two_contexts)
 {
 	int fds[3], other, i;
@@ -524,7 +524,7 @@ TEST_F(pair, files_of_two_contexts)
 	EXPECT_EQ(0, region_read32(fds[1], 0, variant->reg));
 	EXPECT_EQ(0, hot_reset_fds(fds[1], fds, 2));
 
-	/* Files that vouch for nothing */
+	/* Files that prove nothing */
 	fds[2] = fds[1];
 	EXPECT_EQ(-EINVAL, hot_reset_fds(fds[0], fds, 3));
 	EXPECT_EQ(-EINVAL, hot_reset_fds(fds[0], &self->s[1].iommufd, 1));
@@ -537,7 +537,7 @@ TEST_F(pair, files_of_two_contexts)
 	EXPECT_EQ(-EBADF, hot_reset_fds(fds[0], &other, 1));
 }
 
-/* On the root bus nothing can be reset this way. The machine has a virtio-rng there. */
+/* Nothing on the root bus can be reset this way. The machine has a virtio-rng there. */
 TEST(neither_slot_nor_bus)
 {
 	struct hot_reset_info info;

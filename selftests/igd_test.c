@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The regions of Intel's integrated graphics, on a function that the module fake-igd makes pass for
- * one. The bridges are the machine's own.
+ * The regions of Intel's integrated graphics, on a function that the module fake-igd disguises as
+ * such. The bridges are the machine's own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -146,7 +146,7 @@ TEST_F(igd, opregion)
 	for (i = 0; i < size; i++)
 		ASSERT_EQ(want[i], got[i])
 			TH_LOG("at %#x", i);
-	/* Parts of what the kernel has changed, and both sides of the seam */
+	/* Parts of the modified fields, and around the end of the OpRegion */
 	for (off = RVDA - 4; off < RVDS + 4; off++)
 		for (len = 1; len < 12; len++) {
 			ASSERT_EQ(len, region_pread(self->s.fd, index, off, got, len));
@@ -203,7 +203,7 @@ TEST_F(igd, no_mapping)
 	}
 }
 
-/* The host finds the OpRegion by it, so what the user writes must stay their own affair. */
+/* The host finds the OpRegion by it, so what the user writes must stay in the shadow. */
 TEST_F(igd, asls)
 {
 	u32 before, after;
@@ -234,7 +234,7 @@ TEST_F(igd, again)
 	}
 }
 
-/* What is no OpRegion is not shown, and neither is anything else. */
+/* Without a valid OpRegion, no region is shown. */
 TEST(bad_signature)
 {
 	struct session s;
@@ -247,7 +247,7 @@ TEST(bad_signature)
 	session_close(&s);
 }
 
-/* Before 2.0 there is something else where a VBT would be told. */
+/* Before 2.0, the fields for a VBT have another meaning. */
 TEST(no_vbt_before_2_0)
 {
 	struct vfio_region_info info;
@@ -275,7 +275,7 @@ TEST(no_opregion)
 	EXPECT_EQ(0, vfio_ioctl(s.fd, VFIO_DEVICE_GET_INFO, &device));
 	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, device.num_regions);
 	EXPECT_EQ(-EINVAL, region_info(s.fd, VFIO_PCI_NUM_REGIONS, &info));
-	/* Nor can the user say that there is one (the in-tree driver lets them). */
+	/* Nor can the user pretend that there is one (in-tree, they can). */
 	EXPECT_EQ(0, config_write(s.fd, ASLS, 4, 0x1000));
 	EXPECT_EQ(4, sysfs_config(bdf, ASLS, &asls, 4));
 	if (driver_is_ours())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* VFIO_DEVICE_IOEVENTFD: writes to the device that follow an eventfd. */
+/* VFIO_DEVICE_IOEVENTFD: writes to the device that are triggered by an eventfd. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -27,7 +27,7 @@ static int ioeventfd_raw(int fd, u32 flags, u64 offset, u64 data, int efd)
 	return vfio_ioctl(fd, VFIO_DEVICE_IOEVENTFD, &io);
 }
 
-/* The flag of a width is that many bytes. */
+/* The value of a width's flag is that many bytes. */
 static int ioeventfd(int fd, u32 bar, u64 pos, u32 width, u64 data, int efd)
 {
 	return ioeventfd_raw(fd, width, region_offset(bar) + pos, data, efd);
@@ -95,7 +95,7 @@ TEST_F(edu, arguments)
 	EXPECT_EQ(-EINVAL, ioeventfd(fd, VFIO_PCI_NUM_REGIONS, 0, 4, 0, efd));
 	EXPECT_EQ(-EINVAL, ioeventfd_raw(fd, 4, ~0ull - 3, 0, efd));
 	EXPECT_EQ(-EINVAL, ioeventfd_raw(fd, 8, ~0ull << 40, 0, efd));
-	/* In-tree, this is done, and would be fatal on arm64. */
+	/* In-tree, this succeeds, and would be fatal on arm64. */
 	if (driver_is_ours()) {
 		EXPECT_EQ(-EINVAL, ioeventfd(fd, 0, EDU_INVERT + 2, 4, 0, efd));
 		EXPECT_EQ(-EINVAL, ioeventfd(fd, 0, EDU_INVERT + 1, 2, 0, efd));
@@ -103,7 +103,7 @@ TEST_F(edu, arguments)
 	/* None of these has left anything behind. */
 	EXPECT_EQ(-ENODEV, ioeventfd(fd, 0, EDU_INVERT, 4, 0, -1));
 
-	/* No more need be given than the fd. */
+	/* The argument may end after the fd. */
 	io.argsz++;
 	EXPECT_EQ(0, vfio_ioctl(fd, VFIO_DEVICE_IOEVENTFD, &io));
 }
@@ -118,14 +118,14 @@ TEST_F(edu, identity)
 	EXPECT_EQ(-ENODEV, ioeventfd(fd, 0, EDU_INVERT, 4, 2, -1));
 	EXPECT_EQ(-ENODEV, ioeventfd(fd, 0, EDU_INVERT, 2, 1, -1));
 	EXPECT_EQ(-ENODEV, ioeventfd(fd, 0, EDU_FACTORIAL, 4, 1, -1));
-	/* All of the data counts, also what is not written. */
+	/* All of the data is compared, even bits that are not written. */
 	EXPECT_EQ(0, ioeventfd(fd, 0, EDU_INVERT, 4, 1ull << 32 | 1, efd));
 	EXPECT_EQ(0, ioeventfd(fd, 0, EDU_INVERT, 4, 1ull << 32 | 1, -1));
 	EXPECT_EQ(0, ioeventfd(fd, 0, EDU_INVERT, 4, 1, -1));
 	EXPECT_EQ(-ENODEV, ioeventfd(fd, 0, EDU_INVERT, 4, 1, -1));
 	EXPECT_EQ(0, ioeventfd(fd, 0, EDU_INVERT, 4, 1, other));
 	close(other);
-	/* Until it is removed, it stays, even if nobody can signal it any more. */
+	/* It stays until it is removed, even if nobody can signal it any more. */
 	EXPECT_EQ(-EEXIST, ioeventfd(fd, 0, EDU_INVERT, 4, 1, efd));
 	EXPECT_EQ(0, ioeventfd(fd, 0, EDU_INVERT, 4, 1, -1));
 }
@@ -142,14 +142,14 @@ TEST_F(edu, writes)
 	EXPECT_TRUE(reads(fd, 0, EDU_INVERT, ~0x12345678u));
 	EXPECT_EQ(0, event_take(self->efd));
 
-	/* Each eventfd its own write */
+	/* Each eventfd has its own write. */
 	ASSERT_EQ(0, ioeventfd(fd, 0, EDU_INVERT, 4, 0xcafe, other));
 	event_signal(other);
 	EXPECT_TRUE(reads(fd, 0, EDU_INVERT, ~0xcafeu));
 	event_signal(self->efd);
 	EXPECT_TRUE(reads(fd, 0, EDU_INVERT, ~0x12345678u));
 
-	/* Removed: the signal stays with the eventfd. */
+	/* After removal, the signal stays in the eventfd. */
 	ASSERT_EQ(0, ioeventfd(fd, 0, EDU_INVERT, 4, 0xcafe, -1));
 	event_signal(other);
 	EXPECT_EQ(1, event_take(other));
@@ -157,7 +157,7 @@ TEST_F(edu, writes)
 	close(other);
 }
 
-/* A signal that is there before counts. */
+/* An earlier signal counts. */
 TEST_F(edu, signalled_before)
 {
 	event_signal(self->efd);
@@ -178,7 +178,7 @@ TEST_F(edu, limit)
 	EXPECT_EQ(-ENOSPC, ioeventfd(self->s.fd, 0, EDU_INVERT, 4, LIMIT + 1, self->efd));
 	/* All at once */
 	event_signal(self->efd);
-	/* And all gone with the session */
+	/* All of them end with the session. */
 	session_close(&self->s);
 	ASSERT_EQ(0, session_open(&self->s, device_bdf(DEV_EDU)));
 	EXPECT_EQ(-ENODEV, ioeventfd(self->s.fd, 0, EDU_INVERT, 4, 1, -1));
@@ -186,7 +186,7 @@ TEST_F(edu, limit)
 		ASSERT_EQ(0, ioeventfd(self->s.fd, 0, EDU_INVERT, 4, i, self->efd));
 }
 
-/* With memory decode off, nothing reaches the device, and nothing is made up for. */
+/* With memory decode off, writes are dropped, and not made up for later. */
 TEST_F(edu, decode_off)
 {
 	int fd = self->s.fd;
@@ -202,7 +202,7 @@ TEST_F(edu, decode_off)
 	EXPECT_TRUE(reads(fd, 0, EDU_INVERT, ~0xbadu));
 }
 
-/* While others turn decode off and on: it is written or not, but never to a device that is off. */
+/* Others turn decode off and on: a write may be dropped, but never goes to a device that is off. */
 struct toggle {
 	pthread_t thread;
 	int fd;
@@ -255,7 +255,7 @@ TEST_F(edu, decode_toggles)
 	EXPECT_TRUE(reads(self->s.fd, 0, EDU_INVERT, ~0x11u));
 }
 
-/* The interrupt that the device raises has it written to, in the handler. */
+/* The device's interrupt triggers a write to it, in the interrupt handler. */
 TEST_F(edu, from_an_interrupt)
 {
 	void *bar;
@@ -271,7 +271,7 @@ TEST_F(edu, from_an_interrupt)
 	bar_unmap(self->s.fd, 0, bar);
 }
 
-/* It outlives neither the session nor the binding, whoever still has the eventfd. */
+/* It ends with the session or the binding, even if somebody still has the eventfd. */
 TEST_F(edu, after_close)
 {
 	ASSERT_EQ(0, ioeventfd(self->s.fd, 0, EDU_INVERT, 4, 0xbad, self->efd));
@@ -323,7 +323,7 @@ TEST_F(edu, not_bound)
 	close(fd);
 }
 
-/* ivshmem's BAR 2 is memory, which keeps what is written, by any width. */
+/* ivshmem's BAR 2 is memory, which can be written with any width. */
 TEST(widths)
 {
 	static const u64 data = 0x8877665544332211;
@@ -351,7 +351,7 @@ TEST(widths)
 	close(efd);
 }
 
-/* The MSI-X table is the host's, what stands around it is not. */
+/* The MSI-X table belongs to the host, but not what is around it. */
 TEST(msix_table)
 {
 	u32 table, bar, start, end, flags;
@@ -380,7 +380,7 @@ TEST(msix_table)
 	close(efd);
 }
 
-/* igb's ports: an address, and what is there (82576 datasheet 3.1.1.2.4). */
+/* igb's ports: an address register and a data register (82576 datasheet 3.1.1.2.4). */
 TEST(ports)
 {
 	int efd = event_new(), bar;
@@ -403,7 +403,7 @@ TEST(ports)
 	close(efd);
 }
 
-/* While it sleeps nothing is written, and a signal does not wake it. */
+/* While it sleeps, nothing is written, and a signal does not wake it up. */
 TEST(low_power)
 {
 	int efd = event_new();

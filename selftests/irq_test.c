@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Interrupts: the rules of SET_IRQS on every device, and real interrupts from those that can. */
+/* Interrupts: the rules of SET_IRQS on every device, and real interrupts where possible. */
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -95,7 +95,7 @@ TEST_F(irq, counts_and_flags)
 			EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
 				  VFIO_IRQ_INFO_AUTOMASKED, info.flags);
 		} else if (i == MSIX) {
-			/* Whether it can grow depends on the machine's interrupt controller. */
+			/* NORESIZE depends on the machine's interrupt controller. */
 			EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD, info.flags & ~VFIO_IRQ_INFO_NORESIZE);
 		} else {
 			EXPECT_EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, info.flags);
@@ -113,7 +113,7 @@ TEST_F(irq, error_and_request)
 	for (i = 0; i < 2; i++) {
 		u32 n = indices[i];
 
-		/* Nothing there to signal or to turn off. */
+		/* There is nothing to signal or to turn off. */
 		EXPECT_EQ(-EINVAL, irq_loopback(fd, n, 0, 1));
 		EXPECT_EQ(-EINVAL, irq_disable(fd, n));
 		EXPECT_EQ(0, irq_set(fd, BOOL | TRIGGER, n, 0, 1, &yes, 1));
@@ -126,7 +126,7 @@ TEST_F(irq, error_and_request)
 		EXPECT_EQ(0, irq_set(fd, BOOL | TRIGGER, n, 0, 1, &no, 1));
 		EXPECT_EQ(0, event_take(efd));
 
-		/* Another in its place; off by -1; on again; off by nothing. */
+		/* Replace it; turn it off with -1; on again; off with count 0. */
 		EXPECT_EQ(0, irq_eventfd(fd, n, 0, self->efd[1]));
 		EXPECT_EQ(0, irq_loopback(fd, n, 0, 1));
 		EXPECT_EQ(0, event_take(efd));
@@ -161,11 +161,11 @@ TEST_F(irq, arguments)
 	};
 	u32 n;
 
-	/* Not one kind of data. */
+	/* Not exactly one kind of data. */
 	EXPECT_EQ(-EINVAL, irq_set(fd, TRIGGER, REQ, 0, 1, &efd, 4));
 	EXPECT_EQ(-EINVAL, irq_set(fd, NONE | BOOL | TRIGGER, REQ, 0, 1, &efd, 4));
 	EXPECT_EQ(-EINVAL, irq_set(fd, BOOL | EVENTFD | TRIGGER, REQ, 0, 1, &efd, 4));
-	/* Not one kind of action. */
+	/* Not exactly one kind of action. */
 	EXPECT_EQ(-ENOTTY, irq_set(fd, EVENTFD, REQ, 0, 1, &efd, 4));
 	EXPECT_EQ(-ENOTTY, irq_set(fd, EVENTFD | MASK | TRIGGER, REQ, 0, 1, &efd, 4));
 	EXPECT_EQ(-EINVAL, irq_set(fd, EVENTFD | TRIGGER | 1u << 6, REQ, 0, 1, &efd, 4));
@@ -186,7 +186,7 @@ TEST_F(irq, arguments)
 	EXPECT_EQ(-EINVAL, vfio_ioctl(fd, VFIO_DEVICE_SET_IRQS, &arg));
 	arg.set.argsz = sizeof(arg.set);
 	EXPECT_EQ(-EINVAL, vfio_ioctl(fd, VFIO_DEVICE_SET_IRQS, &arg));
-	/* More does no harm. */
+	/* More data is not an error. */
 	arg.set.argsz = sizeof(arg);
 	EXPECT_EQ(0, vfio_ioctl(fd, VFIO_DEVICE_SET_IRQS, &arg));
 	EXPECT_EQ(0, irq_loopback(fd, REQ, 0, 1));
@@ -203,7 +203,7 @@ TEST_F(irq, messages)
 		SKIP(return, "no MSI or MSI-X");
 	n = self->count[index] < 4 ? self->count[index] : 4;
 
-	/* Off: nothing to turn off or to signal. */
+	/* Off: there is nothing to turn off or to signal. */
 	EXPECT_EQ(-EINVAL, irq_disable(fd, index));
 	EXPECT_EQ(-EINVAL, irq_loopback(fd, index, 0, 1));
 	EXPECT_EQ(-EINVAL, irq_set(fd, BOOL | TRIGGER, index, 0, 1, bools, 1));
@@ -216,18 +216,18 @@ TEST_F(irq, messages)
 	for (i = 0; i < n; i++)
 		EXPECT_EQ(bools[i], event_take(efd[i]));
 
-	/* One off, the others stay on. */
+	/* Turn one off; the others stay on. */
 	EXPECT_EQ(0, irq_eventfd(fd, index, n - 1, -1));
 	EXPECT_EQ(0, irq_loopback(fd, index, 0, n));
 	for (i = 0; i < n; i++)
 		EXPECT_EQ(i < n - 1, event_take(efd[i]));
-	/* On again, by another eventfd. */
+	/* On again, with another eventfd. */
 	EXPECT_EQ(0, irq_eventfd(fd, index, n - 1, efd[8]));
 	EXPECT_EQ(0, irq_loopback(fd, index, n - 1, 1));
 	EXPECT_EQ(1, event_take(efd[8]));
 	EXPECT_EQ(0, event_take(efd[n - 1]));
 
-	/* There is no masking of messages. */
+	/* Messages cannot be masked. */
 	EXPECT_EQ(-ENOTTY, irq_set(fd, NONE | MASK, index, 0, 1, NULL, 0));
 	EXPECT_EQ(-ENOTTY, irq_set(fd, NONE | UNMASK, index, 0, 1, NULL, 0));
 
@@ -236,8 +236,8 @@ TEST_F(irq, messages)
 }
 
 /*
- * Where the IOMMU translates messages, their address has to be in a page table. However often it is
- * tried without one, the host's interrupts do not get fewer; with the in-tree driver they do.
+ * Where the IOMMU translates messages, their address must be in a page table. Without one, repeated
+ * attempts do not leak the host's interrupts; with the in-tree driver, they do.
  */
 TEST_F(irq, messages_without_page_table)
 {
@@ -254,14 +254,14 @@ TEST_F(irq, messages_without_page_table)
 		EXPECT_EQ(0, irq_disable(fd, index));
 		return;
 	}
-	/* More often than an ITS has interrupts */
+	/* More often than the ITS has interrupts */
 	for (i = 0; i < 0x10000; i++)
 		ASSERT_EQ(-ENOSPC, irq_eventfd(fd, index, 0, self->efd[0]));
 	ASSERT_EQ(0, vfio_attach(fd, &pt));
 	EXPECT_EQ(0, irq_eventfd(fd, index, 0, self->efd[0]));
 	EXPECT_EQ(0, irq_loopback(fd, index, 0, 1));
 	EXPECT_EQ(1, event_take(self->efd[0]));
-	/* What is on goes on without. */
+	/* Interrupts that are on continue to work without one. */
 	ASSERT_EQ(0, vfio_detach(fd));
 	EXPECT_EQ(0, irq_eventfd(fd, index, 0, self->efd[1]));
 	EXPECT_EQ(0, irq_loopback(fd, index, 0, 1));
@@ -273,7 +273,7 @@ TEST_F(irq, messages_without_page_table)
 	EXPECT_EQ(0, irq_disable(fd, index));
 }
 
-/* Enabled with none connected, as QEMU does it before it knows the guest's vectors. */
+/* Enabled without eventfds, as QEMU does before it knows the guest's vectors. */
 TEST_F(irq, messages_without_eventfd)
 {
 	int fd = self->s.fd, index = message_index(self->count);
@@ -288,7 +288,7 @@ TEST_F(irq, messages_without_eventfd)
 	EXPECT_EQ(0, irq_disable(fd, index));
 }
 
-/* A call that fails half-way leaves none of its vectors on; as the first call, nothing at all. */
+/* A call that fails half-way leaves none of its vectors on; if it is the first one, MSI is off. */
 TEST_F(irq, messages_half_way)
 {
 	int fd = self->s.fd, index = message_index(self->count), efds[2], i;
@@ -364,10 +364,10 @@ TEST_F(irq, intx_rules)
 	EXPECT_EQ(0, intx_unmask(fd));
 	EXPECT_EQ(0, irq_set(fd, BOOL | MASK, INTX, 0, 1, &yes, 1));
 	EXPECT_EQ(0, irq_set(fd, BOOL | UNMASK, INTX, 0, 1, &yes, 1));
-	/* To mask by eventfd is in the ABI, but not done. */
+	/* Masking by eventfd is in the ABI, but not implemented. */
 	EXPECT_EQ(-ENOTTY, irq_set(fd, EVENTFD | MASK, INTX, 0, 1, &efd, 4));
 
-	/* Another eventfd, and none, without turning it off. */
+	/* Change to another eventfd, and to none, without turning it off. */
 	EXPECT_EQ(0, irq_eventfd(fd, INTX, 0, self->efd[1]));
 	EXPECT_EQ(0, irq_loopback(fd, INTX, 0, 1));
 	EXPECT_EQ(0, event_take(efd));
@@ -410,7 +410,7 @@ TEST_F(irq, closed_while_on)
 	}
 }
 
-/* Lines that really rise and fall. */
+/* Real INTx interrupts. */
 FIXTURE(intx)
 {
 	struct session s;
@@ -432,7 +432,7 @@ FIXTURE_VARIANT_ADD(intx, edu_nointxmask) { .dev = DEV_EDU, .nointxmask = true }
 
 #define NOINTXMASK "/sys/module/vfio_pci/parameters/nointxmask"
 
-/* The parameter holds for devices that are bound from then on. */
+/* The parameter applies to devices that are bound from then on. */
 static int bind_anew(const char *bdf, const char *nointxmask)
 {
 	int ret = sysfs_write(nointxmask, NOINTXMASK);
@@ -483,7 +483,7 @@ static void line_down(enum test_device dev, void *bar)
 		nic_ack(bar);
 }
 
-/* Time enough for an interrupt that should not come, were it to come. */
+/* Wait long enough for an interrupt that must not come. */
 static int event_none(int fd, int efd)
 {
 	int i;
@@ -500,7 +500,7 @@ TEST_F(intx, masks_itself)
 	for (i = 0; i < 3; i++) {
 		line_up(variant->dev, self->bar);
 		EXPECT_EQ(1, event_wait(self->efd));
-		/* Still up, but said once. */
+		/* Still asserted, but signaled only once. */
 		EXPECT_EQ(0, event_none(fd, self->efd));
 		line_down(variant->dev, self->bar);
 		EXPECT_EQ(0, intx_unmask(fd));
@@ -528,7 +528,7 @@ TEST_F(intx, masked)
 	EXPECT_EQ(0, intx_mask(fd));
 	line_up(variant->dev, self->bar);
 	EXPECT_EQ(0, event_none(fd, self->efd));
-	/* The device says so where it can be polled. */
+	/* The status bit can be polled. */
 	EXPECT_NE(0, config_read(fd, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT);
 	EXPECT_EQ(0, intx_unmask(fd));
 	EXPECT_EQ(1, event_wait(self->efd));
@@ -542,12 +542,12 @@ TEST_F(intx, unmasked_by_eventfd)
 	int fd = self->s.fd, unmask = event_new(), again = event_new(), off = -1;
 
 	ASSERT_EQ(0, irq_set(fd, EVENTFD | UNMASK, INTX, 0, 1, &unmask, 4));
-	/* One at a time. */
+	/* Only one at a time. */
 	EXPECT_EQ(-EBUSY, irq_set(fd, EVENTFD | UNMASK, INTX, 0, 1, &again, 4));
 
 	line_up(variant->dev, self->bar);
 	EXPECT_EQ(1, event_wait(self->efd));
-	/* Still up: comes again. */
+	/* Still asserted, so it comes again. */
 	event_signal(unmask);
 	EXPECT_EQ(1, event_wait(self->efd));
 	line_down(variant->dev, self->bar);
@@ -557,7 +557,7 @@ TEST_F(intx, unmasked_by_eventfd)
 	EXPECT_EQ(1, event_wait(self->efd));
 	line_down(variant->dev, self->bar);
 
-	/* Taken away: signals do nothing. */
+	/* Disconnected: signals have no effect. */
 	ASSERT_EQ(0, irq_set(fd, EVENTFD | UNMASK, INTX, 0, 1, &off, 4));
 	event_signal(unmask);
 	line_up(variant->dev, self->bar);
@@ -565,7 +565,7 @@ TEST_F(intx, unmasked_by_eventfd)
 	line_down(variant->dev, self->bar);
 	EXPECT_EQ(0, intx_unmask(fd));
 
-	/* Another; and closed while connected. */
+	/* Another one, which is closed while connected. */
 	ASSERT_EQ(0, irq_set(fd, EVENTFD | UNMASK, INTX, 0, 1, &again, 4));
 	close(again);
 	line_up(variant->dev, self->bar);
@@ -581,7 +581,7 @@ TEST_F(intx, disabled_by_command)
 	ASSERT_EQ(0, config_update(fd, PCI_COMMAND, 2, 0, PCI_COMMAND_INTX_DISABLE));
 	line_up(variant->dev, self->bar);
 	EXPECT_EQ(0, event_none(fd, self->efd));
-	/* Unmasking is another thing. */
+	/* Unmasking has no effect on that. */
 	EXPECT_EQ(0, intx_unmask(fd));
 	EXPECT_EQ(0, event_none(fd, self->efd));
 	ASSERT_EQ(0, config_update(fd, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE, 0));
@@ -610,8 +610,8 @@ TEST_F(intx, off)
 	int fd = self->s.fd;
 
 	/*
-	 * A line that is up when INTx is turned on is not tested: QEMU's I/O APIC forgets it, as
-	 * Linux makes an unused pin edge-triggered.
+	 * A line that is asserted when INTx is turned on is not tested: QEMU's I/O APIC loses it,
+	 * as Linux makes an unused pin edge-triggered.
 	 */
 	ASSERT_EQ(0, irq_disable(fd, INTX));
 	line_up(variant->dev, self->bar);
@@ -623,7 +623,7 @@ TEST_F(intx, off)
 	line_down(variant->dev, self->bar);
 }
 
-/* Who masks it: the function, by a bit that users have no part in, or the host. */
+/* INTx is masked by the function, with a bit that is hidden from users, or by the host. */
 TEST_F(intx, by_whom)
 {
 	u16 command;
@@ -645,7 +645,7 @@ TEST_F(intx, closed_while_up)
 	ASSERT_EQ(0, session_open(&self->s, device_bdf(variant->dev)));
 	ASSERT_EQ(0, irq_eventfd(self->s.fd, INTX, 0, self->efd));
 	EXPECT_EQ(0, intx_unmask(self->s.fd));
-	/* Not all of them are really reset in between, and the next test wants a quiet line. */
+	/* Not all of them are really reset in between, and the next test needs a quiet line. */
 	self->bar = bar_map(self->s.fd, 0, 0, 0);
 	ASSERT_NE(NULL, self->bar);
 	line_down(variant->dev, self->bar);
@@ -664,7 +664,7 @@ FIXTURE_VARIANT(msi)
 	enum test_device dev;
 };
 
-/* Not e1000e: QEMU's throttles, and now and then a message of it comes twice or not at all. */
+/* Not e1000e: QEMU's throttles interrupts, and sometimes one comes twice or not at all. */
 FIXTURE_VARIANT_ADD(msi, edu) { .dev = DEV_EDU };
 FIXTURE_VARIANT_ADD(msi, igb) { .dev = DEV_IGB };
 
@@ -685,7 +685,7 @@ FIXTURE_TEARDOWN(msi)
 	session_close(&self->s);
 }
 
-/* One interrupt and its end. */
+/* One interrupt and its acknowledgment. */
 static int round_trip(enum test_device dev, void *bar, int efd)
 {
 	int n;
@@ -704,7 +704,7 @@ TEST_F(msi, delivered)
 		ASSERT_EQ(1, round_trip(variant->dev, self->bar, self->efd));
 }
 
-/* The capability shows the guest's values, the hardware has the host's. */
+/* The capability shows the user's values; the hardware has the host's. */
 TEST_F(msi, delivered_whatever_the_user_writes)
 {
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_MSI);
@@ -715,7 +715,7 @@ TEST_F(msi, delivered_whatever_the_user_writes)
 	EXPECT_EQ(1, round_trip(variant->dev, self->bar, self->efd));
 }
 
-/* With MSI on, the user may turn it off and on by the capability. */
+/* With MSI on, the user can turn it off and on in the capability. */
 TEST_F(msi, switched_by_capability)
 {
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_MSI);
@@ -728,7 +728,7 @@ TEST_F(msi, switched_by_capability)
 	EXPECT_EQ(1, round_trip(variant->dev, self->bar, self->efd));
 }
 
-/* A function whose Interrupt Disable stops MSI, too, loses its BARs by a reset of its own. */
+/* A function whose Interrupt Disable also stops MSI loses its BARs in a reset of its own. */
 TEST_F(msi, intx_stops_it)
 {
 	const char *bdf = device_bdf(variant->dev);
@@ -865,7 +865,7 @@ TEST(edu_interrupts_after_dma)
 	session_close(&s);
 }
 
-/* igb: ten vectors, each at will. */
+/* igb: ten vectors, each of which can be raised separately. */
 #define IGB_VECTORS 10
 
 #define PM_D0 0
@@ -912,7 +912,7 @@ TEST_F(msix, each_vector)
 	}
 }
 
-/* Some only, in the middle, and then more, which must not disturb the first. */
+/* Only some in the middle, and then more, which must not disturb the first ones. */
 TEST_F(msix, grows)
 {
 	int i;
@@ -954,7 +954,7 @@ static int host_vectors(const char *bdf)
 	return n;
 }
 
-/* The host has none to spare. In-tree it gives one for each up to the last that is named. */
+/* Do not waste the host's vectors. In-tree allocates all up to the last one that is used. */
 TEST_F(msix, as_few_as_are_used)
 {
 	int fds[IGB_VECTORS], i;
@@ -967,7 +967,7 @@ TEST_F(msix, as_few_as_are_used)
 	for (i = 0; i < IGB_VECTORS; i++)
 		fds[i] = -1;
 	ASSERT_EQ(0, irq_eventfds(self->s.fd, MSIX, 0, fds, IGB_VECTORS));
-	/* The PCI core wants one to turn MSI-X on with. */
+	/* The PCI core needs one to turn MSI-X on. */
 	EXPECT_EQ(1, host_vectors(self->s.bdf));
 	ASSERT_EQ(0, irq_disable(self->s.fd, MSIX));
 
@@ -981,7 +981,7 @@ TEST_F(msix, as_few_as_are_used)
 		igb_msix_raise(self->bar, 1u << i);
 		EXPECT_EQ(1, event_wait(fds[i]));
 	}
-	/* One that is used later is there then, and may be turned off for a while. */
+	/* Later ones are allocated then, and can be turned off for a while. */
 	for (i = 0; i < IGB_VECTORS; i++) {
 		ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, i, self->efd[i]));
 		igb_msix_raise(self->bar, 1u << i);
@@ -1008,7 +1008,7 @@ static bool asleep(int fd)
 		PCI_PM_CTRL_STATE_MASK) == PM_D3HOT;
 }
 
-/* As by a VMM whose guest dies with the device asleep */
+/* As in a VMM whose guest crashes with the device asleep */
 TEST_F(msix, off_in_d3hot)
 {
 	ASSERT_EQ(0, irq_eventfds(self->s.fd, MSIX, 0, self->efd, IGB_VECTORS));
@@ -1028,7 +1028,7 @@ TEST_F(msix, changed_in_d3hot)
 
 	ASSERT_EQ(0, irq_eventfds(self->s.fd, MSIX, 0, self->efd, IGB_VECTORS));
 	ASSERT_EQ(0, set_power_state(self->s.fd, PM_D3HOT));
-	/* Vector 1 with the eventfd of 0, and the other way around */
+	/* Vector 1 with the eventfd of 0, and vice versa */
 	ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 0, -1));
 	ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 1, self->efd[0]));
 	ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 0, self->efd[1]));
@@ -1047,7 +1047,7 @@ static void *fire_thread(void *arg)
 {
 	FIXTURE_DATA(msix) *self = arg;
 
-	/* Each one that is lost is a time-out. */
+	/* A lost interrupt is a timeout. */
 	while (!__atomic_load_n(&self->stop, __ATOMIC_ACQUIRE) && !self->err) {
 		igb_msix_raise(self->bar, 1);
 		if (event_wait(self->efd[0]) != 1)
@@ -1082,7 +1082,7 @@ TEST_F(msix, others_come_and_go)
 	}
 }
 
-/* The vector that fires is the one that changes its eventfd. */
+/* The eventfd of a vector is replaced while it fires. */
 TEST_F(msix, switched_while_it_fires)
 {
 	int i, other = event_new(), sum = 0;
@@ -1112,8 +1112,8 @@ TEST_F(msix, closed_while_it_fires)
 }
 
 /*
- * Wait until the function drives its line no more: it may take the write to a doorbell, which tells
- * it so, after the CPU has gone on. To unmask before is to be interrupted again, rightly.
+ * Wait until the function deasserts its line, which may happen some time after the write to a
+ * doorbell. Unmasking before that would correctly interrupt again.
  */
 static int line_is_down(int fd)
 {
@@ -1127,7 +1127,7 @@ static int line_is_down(int fd)
 	return 0;
 }
 
-/* All of the devices' own ways to tell the end of a request. */
+/* All interrupt types for the completion of a request. */
 TEST(nvme_completions)
 {
 	static const u32 types[] = { MSIX, INTX };
@@ -1145,7 +1145,7 @@ TEST(nvme_completions)
 	ASSERT_EQ(0, ioas_map(s.iommufd, s.ioas, n.mem, NVME_MEM_SIZE, IOVA));
 	ASSERT_EQ(0, config_master(s.fd, true));
 	for (i = 0; i < LIB_ARRAY_SIZE(types); i++) {
-		/* nvme looks for MSI-X when the queue is made, so it is enabled after. */
+		/* nvme checks for MSI-X when the queue is created, so turn it on first. */
 		ASSERT_EQ(0, irq_eventfd(s.fd, types[i], 0, efd));
 		ASSERT_EQ(0, nvme_enable(&n));
 		for (round = 0; round < 5; round++) {
@@ -1188,7 +1188,7 @@ TEST(virtio_completions)
 			EXPECT_LE(1, event_wait(efds[msix]));
 			EXPECT_EQ(0, virtio_blk_complete(&v));
 			if (!msix) {
-				/* Reading the status takes the line down. */
+				/* Reading the status deasserts the line. */
 				EXPECT_EQ(1, *(volatile u8 *)v.isr);
 				EXPECT_EQ(0, intx_unmask(s.fd));
 			}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where nothing remaps interrupts, a device can raise any of the host's by a write to memory.
- * iommufd refuses such a device, unless root says that all its users are trusted.
+ * Without interrupt remapping, a device can raise any of the host's interrupts by a write to
+ * memory. iommufd refuses such a device, unless root has declared all users trusted.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 #define UNSAFE "/sys/module/iommufd/parameters/allow_unsafe_interrupts"
 
-/* Not asked of the driver: the PC's remapped interrupts have chips of their own. */
+/* Determined without the driver: on a PC, remapped interrupts have chips of their own. */
 static bool msis_isolated(void)
 {
 #if defined(__x86_64__)
@@ -30,7 +30,7 @@ static bool msis_isolated(void)
 		fclose(f);
 	return found;
 #else
-	/* The ITS knows which device may raise which. */
+	/* The ITS checks which device may raise which interrupt. */
 	return true;
 #endif
 }
@@ -95,10 +95,10 @@ TEST_F(isolation, needed)
 		return;
 	}
 	EXPECT_EQ(-EPERM, vfio_bind(self->fd, self->iommufd, &devid));
-	/* Not just a word: there is no session. */
+	/* There really is no session. */
 	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
 	EXPECT_EQ(-EINVAL, vfio_attach(self->fd, &ioas));
-	/* And it is no different the second time. */
+	/* The second time is no different. */
 	EXPECT_EQ(-EPERM, vfio_bind(self->fd, self->iommufd, &devid));
 }
 
@@ -114,7 +114,7 @@ TEST_F(isolation, not_needed_where_root_says_so)
 	EXPECT_EQ(0, vfio_attach(self->fd, &ioas));
 }
 
-/* A session that has begun goes on; the next is refused. */
+/* A session that has begun continues; the next one is refused. */
 TEST_F(isolation, needed_again)
 {
 	u32 ioas, devid;
@@ -144,7 +144,7 @@ TEST_F(isolation, says_why)
 	EXPECT_NE(NULL, strstr((const char *)e.text, "allow_unsafe_interrupts"));
 }
 
-/* Without an IOMMU there is nothing to keep a device from the host's memory: no node. */
+/* Without an IOMMU, the device could access the host's memory, so there is no node. */
 TEST(no_iommu)
 {
 	const char *bdf = device_bdf(DEV_EDU);

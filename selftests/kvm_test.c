@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What KVM has to do with a device: its VFIO device takes the file, and interrupts go by irqfd. */
+/* KVM's use of a device: its VFIO device gets the file, and interrupts go through irqfds. */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ static int set_attr(int dev, u32 group, u64 attr, u64 *val)
 	return ioctl(dev, KVM_SET_DEVICE_ATTR, &a);
 }
 
-/* A GICv3 with an ITS, and a CPU, which has to be there before the GIC is complete. */
+/* A GICv3 with an ITS, and a CPU, which must exist before the GIC is complete. */
 static int make_irqchip(int vm)
 {
 	struct kvm_create_device gic = { .type = KVM_DEV_TYPE_ARM_VGIC_V3 };
@@ -99,7 +99,7 @@ static int make_irqchip(int vm)
 #define MSI_ADDRESS	0xfee00000
 #endif
 
-/* A machine with a CPU, an interrupt controller in the kernel, and KVM's VFIO device in it. */
+/* A machine with a CPU, an in-kernel interrupt controller, and KVM's VFIO device. */
 static int make_vm(int *dev)
 {
 	struct kvm_create_device cd = { .type = KVM_DEV_TYPE_VFIO };
@@ -153,7 +153,7 @@ TEST_F(kvm, file_then_bind)
 {
 	int iommufd = iommufd_open(), fd = vfio_cdev_open(self->bdf);
 
-	/* As QEMU does it: the file is KVM's before it is bound. */
+	/* Like QEMU: pass the file to KVM before it is bound. */
 	ASSERT_LE(0, iommufd);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_ADD, fd));
@@ -179,7 +179,7 @@ TEST_F(kvm, bound_file)
 	session_close(&s);
 }
 
-/* KVM holds the file, so the device has an owner until it lets go; in either order. */
+/* KVM holds the file, so the device has an owner until KVM releases it; in either order. */
 TEST_F(kvm, order_of_closing)
 {
 	struct session s;
@@ -197,7 +197,7 @@ TEST_F(kvm, order_of_closing)
 	close(s.iommufd);
 }
 
-/* With KVM gone first, the bound device still holds what it took of it. */
+/* If KVM is closed first, the bound device continues to work. */
 TEST_F(kvm, machine_closed_first)
 {
 	int iommufd = iommufd_open(), fd = vfio_cdev_open(self->bdf);
@@ -214,9 +214,9 @@ TEST_F(kvm, machine_closed_first)
 }
 
 /*
- * An irqfd takes the events from the eventfd, and its resample hands INTx back: the path of every
- * guest's interrupts. There is no guest here, so what is seen is that events do not stay, that
- * nothing breaks in any order of connecting, and that the eventfd is an eventfd again after it.
+ * An irqfd consumes the events of the eventfd, and its resample eventfd unmasks INTx: the path of
+ * all guest interrupts. There is no guest here, so this checks that events are consumed, that any
+ * order of connecting works, and that the eventfd works again afterwards.
  */
 FIXTURE(irqfd)
 {
@@ -274,7 +274,7 @@ static int irqfd(int vm, int efd, u32 gsi, u32 flags, int resample)
 	return ioctl(vm, KVM_IRQFD, &cmd) ? -errno : 0;
 }
 
-/* How often vector 0 has interrupted the host so far */
+/* Number of interrupts of vector 0 on the host so far */
 static long taken(const char *bdf)
 {
 	FILE *f = fopen("/proc/interrupts", "r");
@@ -296,7 +296,7 @@ static long taken(const char *bdf)
 	return sum;
 }
 
-/* What runs on a CPU is not in the midst of an interrupt there: any that had begun is over. */
+/* When this task has run on a CPU, interrupts that had begun there are over. */
 static int run_on_each_cpu(void)
 {
 	cpu_set_t all, one;
@@ -315,7 +315,7 @@ static int run_on_each_cpu(void)
 
 /*
  * Raise an interrupt, and wait for the end of its handler, which runs some time later. The host
- * counts it, first thing, if it is not posted to a running guest, of which there is none.
+ * first counts it, unless it is posted to a running guest, but there is none.
  */
 static int raise_and_wait(FIXTURE_DATA(irqfd) *self)
 {
@@ -341,7 +341,7 @@ TEST_F(irqfd, producer_before_consumer)
 	for (i = 0; i < 5; i++)
 		ASSERT_EQ(0, raise_and_wait(self));
 	ASSERT_EQ(0, irqfd(self->vm, self->efd, 24, KVM_IRQFD_FLAG_DEASSIGN, -1));
-	/* KVM took all of them while it was there. */
+	/* KVM has consumed all of them in the meantime. */
 	EXPECT_EQ(0, event_take(self->efd));
 	igb_msix_raise(self->bar, 1);
 	EXPECT_EQ(1, event_wait(self->efd));
@@ -361,7 +361,7 @@ TEST_F(irqfd, consumer_before_producer)
 	ASSERT_EQ(0, irq_eventfd(self->s.fd, MSIX, 0, self->efd));
 	EXPECT_EQ(0, irq_loopback(self->s.fd, MSIX, 0, 1));
 	EXPECT_EQ(0, event_take(self->efd));
-	/* And each of the two may be the first to go. */
+	/* Either of the two may be closed first. */
 	session_close(&self->s);
 	ASSERT_EQ(0, irqfd(self->vm, self->efd, 24, KVM_IRQFD_FLAG_DEASSIGN, -1));
 }
@@ -386,9 +386,9 @@ TEST_F(irqfd, intx_with_resample)
 }
 
 /*
- * A guest that touches a BAR which does not answer. With the in-tree driver KVM gives up, and so
- * does the VMM; with ours, the guest reads ones and goes on, as on a real machine. What is not
- * KVM's gets a signal.
+ * A guest that accesses a BAR which does not answer. With the in-tree driver, KVM gives up, and so
+ * does the VMM; with ours, the guest reads ones and continues, as on a real machine. Accesses of
+ * other programs raise a signal.
  */
 FIXTURE(guest)
 {
@@ -396,7 +396,7 @@ FIXTURE(guest)
 	struct vcpu vcpu;
 	void *bar;
 	int dev;
-	/* What its register holds */
+	/* The contents of its register */
 	u32 held;
 	u64 reg;
 	bool stop;
@@ -408,7 +408,7 @@ FIXTURE_VARIANT(guest)
 	enum test_device dev;
 	u32 index;
 	size_t len;
-	/* A register that reads what was written to it, or the same inverted */
+	/* A register that returns what was written to it, possibly inverted */
 	u64 reg;
 };
 
@@ -453,7 +453,7 @@ static int set_decode(int fd, bool on)
 			     on ? PCI_COMMAND_MEMORY : 0);
 }
 
-/* All ones, soon: what has been written is there for a moment. */
+/* All ones, after a short time in which data that was written can be read back. */
 static int reads_ones(struct vcpu *v, u64 off)
 {
 	struct deadline d;
@@ -507,11 +507,11 @@ TEST_F(guest, decode_off)
 	EXPECT_EQ(0, vcpu_write32(&self->vcpu, 0x1000, 0xbad));
 	EXPECT_EQ(0, reads_ones(&self->vcpu, variant->reg));
 	EXPECT_EQ(0, reads_ones(&self->vcpu, 0));
-	/* A VMM that does for its guest what KVM cannot sees the same. */
+	/* A VMM that makes the access on behalf of its guest reads the same. */
 	EXPECT_EQ(0, mmio_peek32(self->bar, &val));
 	EXPECT_EQ(~0u, val);
 	EXPECT_EQ(0, mmio_poke32(self->bar + variant->reg, 0xbad));
-	/* Nobody's DMA gets there. */
+	/* It cannot be mapped for DMA. */
 	EXPECT_EQ(-EFAULT, ioas_map(self->s.iommufd, self->s.ioas, self->bar, 0x1000, 0));
 
 	ASSERT_EQ(0, set_decode(self->s.fd, true));
@@ -548,7 +548,7 @@ TEST_F(guest, taken_away)
 	EXPECT_EQ(0, vcpu_write32(&self->vcpu, variant->reg, 0xbad));
 	EXPECT_EQ(0, reads_ones(&self->vcpu, variant->reg));
 
-	/* Nor does the next user have to do with the guest. */
+	/* The next user and the guest do not affect each other. */
 	ASSERT_EQ(0, sysfs_rebind(self->s.bdf));
 	ASSERT_EQ(0, session_open(&next, self->s.bdf));
 	held = region_read32(next.fd, variant->index, variant->reg);
@@ -557,7 +557,7 @@ TEST_F(guest, taken_away)
 	EXPECT_EQ(held, region_read32(next.fd, variant->index, variant->reg));
 	session_close(&next);
 
-	/* Without KVM, it is a program's again, as soon as what is mapped goes. */
+	/* Without KVM, it raises a signal again, once the page of ones is unmapped. */
 	ASSERT_EQ(0, kvm_file(self->dev, KVM_DEV_VFIO_FILE_DEL, self->s.fd));
 	for (deadline_start(&d); !mmio_peek32(self->bar + variant->reg, &val); )
 		ASSERT_FALSE(deadline_passed(&d));
@@ -578,8 +578,8 @@ static void *read_thread(void *arg)
 }
 
 /*
- * At any moment, and never is it seen for longer than it is so. By a mapping of its own: KVM gives
- * up if it finds that another thread has mapped a page, and then that it has been removed.
+ * At any moment, and ones are not seen for longer than necessary. With a separate mapping, as KVM
+ * gives up if another thread has mapped a page, which is then removed.
  */
 TEST_F(guest, while_it_changes)
 {
@@ -594,7 +594,7 @@ TEST_F(guest, while_it_changes)
 	ASSERT_NE(NULL, bar);
 	self->reg = variant->reg;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, read_thread, self));
-	/* Some time after a fault that comes at once, from nothing to longer than it takes */
+	/* After an immediate fault, with delays from 0 to longer than the fault takes */
 	for (i = 0; i < 500; i++) {
 		ASSERT_EQ(0, set_decode(self->s.fd, i & 1));
 		for (spin = 0; spin < i % 100 * 200; spin++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel chooses addresses where the largest pages fit. With the in-tree driver that is for the
- * user to do.
+ * The kernel chooses addresses where the largest pages fit. With the in-tree driver, the user must
+ * do that.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -20,7 +20,7 @@
 #define MAP_32BIT 0
 #endif
 
-/* ivshmem's BAR 2, of any size that the machine has. */
+/* ivshmem's BAR 2, of any size in the machine. */
 FIXTURE(large)
 {
 	struct session s;
@@ -70,7 +70,7 @@ static long faults(void)
 	return r.ru_minflt;
 }
 
-/* Faults of touching each 64 KiB of it, but for some that the program itself has. */
+/* Number of faults when accessing each 64 KiB of it, plus a few of the program itself. */
 static long touch(char *p, u64 len)
 {
 	long before = faults();
@@ -97,7 +97,7 @@ TEST_F(large, all_of_it)
 	EXPECT_GE(self->size / page + SOME, n);
 }
 
-/* Twice, and while there are many holes between mappings. */
+/* Twice, and with many holes between mappings. */
 TEST_F(large, many_times)
 {
 	char *p[8];
@@ -115,7 +115,7 @@ TEST_F(large, many_times)
 		EXPECT_EQ(0x600df00d, mmio_read32(p[i], self->size - 8));
 }
 
-/* From somewhere in the BAR: the same place in a page in both. */
+/* From an offset in the BAR: the address has the same offset in a page. */
 TEST_F(large, parts)
 {
 	const u64 offs[] = { PAGE, HUGE_2M - PAGE, HUGE_2M, HUGE_2M + 3 * PAGE };
@@ -134,7 +134,7 @@ TEST_F(large, parts)
 	}
 }
 
-/* The user gets what they ask for. */
+/* The user gets the address that they request. */
 TEST_F(large, as_asked)
 {
 	char *hole, *p;
@@ -163,7 +163,7 @@ TEST_F(large, as_asked)
 		EXPECT_EQ(0, (uintptr_t)p % HUGE_2M);
 		EXPECT_GT(1ull << 31, (uintptr_t)p);
 	}
-	/* More than there is, in any alignment. */
+	/* More than the address space, with any alignment. */
 	p = mmap(NULL, -HUGE_2M, PROT_READ, MAP_SHARED, self->s.fd, region_offset(2));
 	EXPECT_EQ(MAP_FAILED, p);
 	EXPECT_EQ(ENOMEM, errno);
@@ -171,7 +171,7 @@ TEST_F(large, as_asked)
 	EXPECT_EQ(MAP_FAILED, p);
 }
 
-/* In 1 GiB of addresses there is room for most of it, but not for the largest pages' alignment. */
+/* 1 GiB of address space has room for most of it, but not with the alignment of large pages. */
 TEST_F(large, little_room)
 {
 	const u64 len = 3 * HUGE_1G / 4 < self->size ? 3 * HUGE_1G / 4 : self->size;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel's mm does to mappings of a BAR that have pages in them, of each size: to all of a
- * mapping and to parts, by the one who mapped it and by a child. What is left shows the same place
- * of the BAR, what has gone is gone, and by no address does anybody reach the device while memory
- * decode is off.
+ * Operations of the kernel's mm on populated mappings of a BAR, with each page size: on a whole
+ * mapping and on parts, by the process that mapped it and by a child. The rest of the mapping stays
+ * at the same offset of the BAR, the removed part is inaccessible, and nobody can access the device
+ * at any address while memory decode is off.
  *
- * With pages of 1 GiB, this must not run on the in-tree driver. The kernel's mm (7.3) does not look
- * for a page of that size when it splits a VMA at an address that is not a multiple of 2 MiB:
- * mm_find_pmd() takes the device's memory for a page table, and the kernel dies of it. Nor when it
- * moves one: move_page_tables() clears the "bad pud", and the TLB has the page still. And where
- * CONFIG_DEBUG_VM is, pudp_invalidate() warns of one that has been PROT_NONE. Our driver has to
- * take the page out of the table before (open, may_split, mprotect).
+ * With pages of 1 GiB, this must not run on the in-tree driver. The kernel's mm (7.3) does not
+ * check for a page of that size when it splits a VMA at an address that is not a multiple of 2 MiB:
+ * mm_find_pmd() takes the device's memory for a page table, which crashes the kernel. Nor does it
+ * check when it moves one: move_page_tables() clears the "bad pud", but the page stays in the TLB.
+ * And with CONFIG_DEBUG_VM, pudp_invalidate() warns about one that has been PROT_NONE. Our driver
+ * must remove the page from the table first (open, may_split, mprotect).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,10 +45,10 @@ struct mapping {
 	char *away;	/* more room than that, at a multiple of 1 GiB */
 	size_t off;	/* of the part */
 	size_t size;
-	char *to;	/* where it has moved */
+	char *to;	/* where it has been moved to */
 };
 
-/* What has become of the part, if the operation has succeeded */
+/* The state of the part after a successful operation */
 enum after {
 	SAME,
 	READ_ONLY,
@@ -56,7 +56,7 @@ enum after {
 	MOVED,
 };
 
-/* First and last words of pages at the edges of all parts; each holds its offset, inverted. */
+/* First and last words of pages at the edges of all parts, which contain their inverted offset. */
 static size_t mark(const struct mapping *m, int i)
 {
 	const size_t mid = m->len / 2;
@@ -75,7 +75,7 @@ static u32 marked(size_t off)
 	return ~(u32)off;
 }
 
-/* How many marks are not what they should be, in a mapping whose part has become @what */
+/* Number of wrong marks in a mapping whose part is in the state @what */
 static int wrong_marks(const struct mapping *m, enum after what, bool decode)
 {
 	int i, err, wrong = 0;
@@ -182,7 +182,7 @@ static int move_and_back(struct mapping *m)
 	return err;
 }
 
-/* Whatever is in front of it stays, and that has to be a page at least. */
+/* The part before it stays, which must be at least a page. */
 static int shrink(struct mapping *m)
 {
 	if (!m->off) {
@@ -198,7 +198,7 @@ static int remap_refused(struct mapping *m, size_t from, size_t to, int flags, i
 	       errno != error;
 }
 
-/* It would be beyond the end of the BAR, or twice there, or anonymous memory. */
+/* It would be beyond the end of the BAR, or be duplicated, or anonymous memory. */
 static int remap_otherwise(struct mapping *m)
 {
 	return remap_refused(m, m->size, m->size + PAGE, 0, EFAULT) +
@@ -220,7 +220,7 @@ static int lock(struct mapping *m)
 	       -errno : 0;
 }
 
-/* All advice there is, and some more: none of it makes the pages go for good. */
+/* All kinds of advice, and some more: none of them removes the pages for good. */
 #define ADVICE 32
 
 static int advise(struct mapping *m)
@@ -261,7 +261,7 @@ static int not_for_children(struct mapping *m)
 	return status;
 }
 
-/* No page of a BAR can be provided by the user. */
+/* Pages of a BAR cannot be provided by userfaultfd. */
 static int userfault(struct mapping *m)
 {
 	const u64 modes[] = {
@@ -286,12 +286,12 @@ static int userfault(struct mapping *m)
 	return err;
 }
 
-/* Walks through the page table, and what is there of all pages */
+/* Walk the page table, and read information on all pages. */
 static int look_through(struct mapping *m)
 {
 	static const char *const files[] = { "smaps", "numa_maps", "pagemap" };
 	static char buf[1 << 16];
-	/* Not allocated: where a large one would be put, somebody else may look for the BAR. */
+	/* Static, as an allocation could be placed where others expect the BAR. */
 	static unsigned char there[GIGA / PAGE];
 	char path[32];
 	size_t i;
@@ -305,7 +305,7 @@ static int look_through(struct mapping *m)
 		fd = open(path, O_RDONLY);
 		if (fd < 0)
 			continue;
-		/* Of pagemap, that is as far as it is filled; the others begin at the beginning. */
+		/* For pagemap, as far as it is filled; the others are read from the beginning. */
 		if (i == 2)
 			lseek(fd, (uintptr_t)m->home / PAGE * 8, SEEK_SET);
 		if (read(fd, buf, sizeof(buf)) < 0)
@@ -395,7 +395,7 @@ FIXTURE_SETUP(mapping)
 	first = (char *)(((uintptr_t)self->room + GIGA - 1) & ~(GIGA - 1));
 	self->m = (struct mapping){
 		.fd = self->s.fd,
-		/* Where large pages do not fit, or do. */
+		/* An address where large pages fit, or not. */
 		.home = first + (variant->page == PAGE ? PAGE : 0),
 		.len = variant->len,
 		.away = first + GIGA,
@@ -407,7 +407,7 @@ FIXTURE_TEARDOWN(mapping)
 	session_close(&self->s);
 }
 
-/* A new mapping, that has all its pages */
+/* Make a new, populated mapping. */
 #define MAP_ANEW() do {									\
 	int i_;										\
 											\
@@ -470,7 +470,7 @@ TEST_F(mapping, operations)
 	}
 }
 
-/* What may not be changed any more is out of reach all the same. */
+/* A sealed mapping also becomes inaccessible. */
 TEST_F(mapping, sealed)
 {
 	struct mapping *m = &self->m;
@@ -480,7 +480,7 @@ TEST_F(mapping, sealed)
 	for (part = 0; part < PARTS; part++) {
 		MAP_ANEW();
 		choose_part(m, part);
-		/* It cannot go before the process does. */
+		/* It cannot be removed before the process ends. */
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid) {
@@ -492,7 +492,7 @@ TEST_F(mapping, sealed)
 				if (ops[i].after == SAME)
 					continue;
 				choose_part(m, part);
-				/* It leaves a page of the part. */
+				/* A page of the part remains. */
 				if (ops[i].fn == shrink)
 					continue;
 				EXPECT_EQ(0, operate(m, &seal)) {
@@ -507,7 +507,7 @@ TEST_F(mapping, sealed)
 	}
 }
 
-/* The host takes the device back, whatever has been moved, split and inherited. */
+/* The host takes the device back, with mappings moved, split and inherited. */
 TEST_F(mapping, taken_away)
 {
 	struct mapping *m = &self->m;
@@ -550,7 +550,7 @@ TEST_F(mapping, taken_away)
 	session_close(&next);
 }
 
-/* Threads that touch it, and one that turns memory decode off and on, during all of this */
+/* The same while threads access it, and one turns memory decode off and on */
 struct crowd {
 	struct mapping m;
 	bool stop;
@@ -612,7 +612,7 @@ TEST_F(mapping, all_at_once)
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, pthread_create(&thread[i], NULL, fn[i], &c));
 	for (op = 0; op < (int)LIB_ARRAY_SIZE(ops); op++) {
-		/* What that looks at, another one may be turning off. */
+		/* It accesses the BAR, which another thread may be turning off. */
 		if (ops[op].fn == not_for_children)
 			continue;
 		for (i = 0; i < PARTS; i++) {
@@ -648,9 +648,9 @@ static bool soft_dirty_is_tracked(void)
 }
 
 /*
- * Whoever tracks a program's writes (soft-dirty, as CRIU does) has new pages made read-only, until
- * the first write. With large pages, it never gets there on the in-tree driver: the fault returns,
- * the page is as it was, and so on.
+ * With tracking of a program's writes (soft-dirty, as in CRIU), new pages are read-only until the
+ * first write. With large pages, that write never completes on the in-tree driver: the fault does
+ * not change the page, and so repeats for ever.
  */
 TEST_F(mapping, writes_tracked)
 {
@@ -662,13 +662,13 @@ TEST_F(mapping, writes_tracked)
 	if (variant->page != PAGE)
 		OURS_ONLY();
 	if (!soft_dirty_is_tracked())
-		SKIP(return, "this kernel does not track them");
+		SKIP(return, "this kernel does not support that");
 	MAP_ANEW();
 	choose_part(m, 0);
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		/* For one who would fault for ever */
+		/* In case it faults for ever */
 		ASSERT_EQ(0, setrlimit(RLIMIT_CPU, &cpu));
 		ASSERT_EQ(0, sysfs_write("4", "/proc/self/clear_refs"));
 		ASSERT_EQ(0, decode(m, false));

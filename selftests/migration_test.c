@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Migration of edu-mig, from and to itself, by a program that is the VMM: all states, the streams
- * of a good and of a hostile user, the device's log of its DMA, and what happens when it fails, is
- * reset or taken away in the midst of that. It needs "vm --device edu-mig".
+ * Migration of edu-mig to itself, with this program as the VMM: all states, the streams of good and
+ * hostile users, the device's log of its DMA, and failures, resets and revocation during all of
+ * that. It needs "vm --device edu-mig".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,7 @@
 #define PRE_COPY_P2P VFIO_DEVICE_STATE_PRE_COPY_P2P
 #define NR_STATES VFIO_DEVICE_STATE_NR
 
-/* What each record begins with */
+/* The header of each record */
 struct record {
 	u64 size;
 	u32 flags;
@@ -103,7 +103,7 @@ static bool is_saving(u32 state)
 	return state == PRE_COPY || state == PRE_COPY_P2P || state == STOP_COPY;
 }
 
-/* Out of whatever was before, afresh */
+/* Go to a state from a reset device. */
 static int to_state(int fd, u32 state, int *data_fd)
 {
 	return reset(fd) ?: mig_set(fd, state, data_fd);
@@ -139,7 +139,7 @@ static void fill(u8 *p, size_t len, u32 seed)
 	}
 }
 
-/* Put a pattern into the device's memory, by its DMA. */
+/* Put a pattern into the device's memory, with its DMA. */
 static int fill_device(struct edu_mig *edu, u8 *mem, u32 seed)
 {
 	fill(mem, edu->size, seed);
@@ -161,7 +161,7 @@ static bool device_has(struct edu_mig *edu, u8 *mem, u32 seed)
 	return same;
 }
 
-/* The device's state, stopped; -errno, or 0 with the device in STOP_COPY */
+/* Save the state of the stopped device. Returns -errno, or 0 with the device in STOP_COPY. */
 static int save(int fd, struct mig_data *data)
 {
 	int data_fd, err = mig_set(fd, STOP_COPY, &data_fd);
@@ -173,7 +173,7 @@ static int save(int fd, struct mig_data *data)
 	return err;
 }
 
-/* Into a device that has just been reset; it is in STOP then. */
+/* Load a state into a device that has just been reset; it is in STOP then. */
 static int load(int fd, const struct mig_data *data, size_t step)
 {
 	int data_fd, err = to_state(fd, RESUMING, &data_fd);
@@ -199,7 +199,7 @@ TEST_F(migration, what_it_tells)
 	EXPECT_EQ(self->features & VFIO_MIGRATION_PRE_COPY ? 0 : -ENOTTY,
 		  vfio_feature_set(self->fd, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2, NULL, 0));
 
-	/* The control BAR is not there. */
+	/* The control BAR is hidden. */
 	EXPECT_EQ(0, region_info(self->fd, 2, &info));
 	EXPECT_EQ(0, info.size);
 	EXPECT_EQ(0, info.flags);
@@ -211,7 +211,7 @@ TEST_F(migration, what_it_tells)
 	EXPECT_EQ(EDU_MIG_ID_VALUE, mmio_read32(self->edu.regs, EDU_MIG_ID));
 }
 
-/* From each state to each, with the file that it gives or does not. */
+/* From each state to each other one, with or without a new file. */
 TEST_F(migration, all_states)
 {
 	u32 from, to;
@@ -229,7 +229,7 @@ TEST_F(migration, all_states)
 			ASSERT_EQ(0, to_state(self->fd, from, NULL));
 			if (from == STOP_COPY && (to == PRE_COPY || to == PRE_COPY_P2P))
 				err = -EINVAL;
-			/* There was nothing that could be loaded. */
+			/* Nothing was loaded. */
 			if (from == RESUMING && to != RESUMING)
 				err = -EINVAL;
 			EXPECT_EQ(err, mig_set(self->fd, to, &data_fd)) {
@@ -248,7 +248,7 @@ TEST_F(migration, all_states)
 			EXPECT_EQ(ends, mig_state(self->fd));
 		}
 	}
-	/* Out of ERROR leads a reset alone. */
+	/* Only a reset leads out of ERROR. */
 	ASSERT_EQ(0, to_state(self->fd, RESUMING, NULL));
 	EXPECT_EQ(-EINVAL, mig_set(self->fd, STOP, NULL));
 	for (to = 0; to < NR_STATES; to++)
@@ -260,7 +260,7 @@ TEST_F(migration, all_states)
 	EXPECT_EQ(-EINVAL, mig_set(self->fd, 0x80000002, NULL));
 }
 
-/* What the device has of that: while it is stopped it obeys nobody, and does nothing. */
+/* The effect on the device: while stopped, it ignores everybody, and does nothing. */
 TEST_F(migration, stopped)
 {
 	u32 *mem = (u32 *)self->edu.mem;
@@ -277,11 +277,11 @@ TEST_F(migration, stopped)
 	EXPECT_EQ(2, mmio_read32(self->edu.control, EDU_MIG_VIOLATIONS));
 	usleep(100000);
 	EXPECT_TRUE(mmio_read32(self->edu.regs, EDU_MIG_STATUS) & EDU_MIG_BUSY);
-	/* Config space and interrupts are not the device's. */
+	/* Config space and interrupts are not controlled by the device. */
 	EXPECT_EQ(0, config_update(self->fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(0, irq_eventfd(self->fd, VFIO_PCI_MSI_IRQ_INDEX, 0, event_new()));
 	EXPECT_EQ(0, irq_disable(self->fd, VFIO_PCI_MSI_IRQ_INDEX));
-	/* Nor does the driver need the user's memory decode. */
+	/* The driver does not depend on the user's memory decode. */
 	EXPECT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_EQ(0, config_update(self->fd, PCI_COMMAND, 2, 0, PCI_COMMAND_MEMORY));
 	EXPECT_EQ(0, edu_mig_end(&self->edu));
@@ -305,10 +305,10 @@ TEST_F(migration, reset_from_all_states)
 			continue;
 		EXPECT_EQ(-1, state == RESUMING ? write(data_fd, &c, 1) : read(data_fd, &c, 1));
 		EXPECT_EQ(ENODEV, errno);
-		EXPECT_EQ(-EINVAL, mig_precopy_info(data_fd, &info));
+		EXPECT_EQ(-ENODEV, mig_precopy_info(data_fd, &info));
 		close(data_fd);
 	}
-	/* By another's hand, and by its register */
+	/* By the host, and by its register */
 	ASSERT_EQ(0, mig_set(self->fd, STOP_COPY, &data_fd));
 	ASSERT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/reset", self->bdf));
 	EXPECT_EQ(RUNNING, mig_state(self->fd));
@@ -332,18 +332,18 @@ TEST_F(migration, stop_and_copy)
 	ASSERT_EQ(0, save(self->fd, &data));
 	EXPECT_LE(size, data.len);
 	EXPECT_GT(size + size / 8, data.len);
-	/* The source goes on, as after a migration that was cancelled. */
+	/* The source continues, as after a canceled migration. */
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_TRUE(device_has(&self->edu, self->mem, 1));
 
 	ASSERT_EQ(0, load(self->fd, &data, 0));
 	EXPECT_EQ(4711, mmio_read32(self->edu.regs, EDU_MIG_SEQ));
-	/* As QEMU does it at the target */
+	/* Like QEMU at the target */
 	if (self->features & VFIO_MIGRATION_P2P)
 		ASSERT_EQ(0, mig_set(self->fd, RUNNING_P2P, NULL));
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_TRUE(device_has(&self->edu, self->mem, 1));
-	/* What was loaded can be saved. */
+	/* A loaded state can be saved again. */
 	ASSERT_EQ(0, save(self->fd, &again));
 	ASSERT_EQ(0, load(self->fd, &again, 0));
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
@@ -352,7 +352,7 @@ TEST_F(migration, stop_and_copy)
 	free(again.p);
 }
 
-/* How it is cut into writes is nobody's business. */
+/* The size of writes does not matter. */
 TEST_F(migration, small_writes)
 {
 	static const size_t steps[] = { 15, 16, 4096, 65537 };
@@ -392,7 +392,7 @@ TEST_F(migration, pre_copy)
 	EXPECT_EQ(-ENOMSG, mig_read(data_fd, &data));
 	EXPECT_EQ(first, data.len);
 
-	/* It runs, and changes. */
+	/* Its state changes while it runs. */
 	fill(self->edu.mem, EDU_MIG_CHUNK, 99);
 	ASSERT_EQ(0, mig_precopy_info(data_fd, &info));
 	EXPECT_EQ(0, info.initial_bytes);
@@ -403,7 +403,7 @@ TEST_F(migration, pre_copy)
 	ASSERT_EQ(1, read(data_fd, &c, 1));
 	data.p[data.len++] = c;
 
-	/* The rest, in the two steps of several devices, there and back once */
+	/* The rest, in two steps, as with several devices, and back once */
 	if (self->features & VFIO_MIGRATION_P2P) {
 		ASSERT_EQ(0, mig_set(self->fd, PRE_COPY_P2P, NULL));
 		ASSERT_EQ(0, mig_precopy_info(data_fd, &info));
@@ -423,7 +423,7 @@ TEST_F(migration, pre_copy)
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_TRUE(device_has(&self->edu, self->mem, 4));
 
-	/* One that is broken off leaves the source as it was. */
+	/* A canceled migration leaves the source unchanged. */
 	ASSERT_EQ(0, mig_set(self->fd, PRE_COPY, &data_fd));
 	ASSERT_EQ(1, read(data_fd, &c, 1));
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
@@ -434,7 +434,7 @@ TEST_F(migration, pre_copy)
 	free(data.p);
 }
 
-/* A DMA of many pieces stops in its midst, and goes on at the target. */
+/* A DMA in many pieces stops in the middle, and continues at the target. */
 TEST_F(migration, dma_under_way)
 {
 	int efd = event_new(), data_fd;
@@ -461,7 +461,7 @@ TEST_F(migration, dma_under_way)
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_LE(1, event_wait(efd));
 	ASSERT_EQ(0, edu_mig_end(&self->edu));
-	/* This one and the one that filled it */
+	/* This DMA, and the one that filled the memory */
 	EXPECT_EQ(2, mmio_read32(self->edu.regs, EDU_MIG_SEQ));
 	expected = malloc(self->edu.size);
 	fill(expected, self->edu.size, 5);
@@ -471,7 +471,7 @@ TEST_F(migration, dma_under_way)
 	free(data.p);
 }
 
-/* Where the @n-th record begins; the end of the stream if there are not as many */
+/* Offset of the @n-th record, or the end of the stream if there are fewer records */
 static size_t record_at(const struct mig_data *data, unsigned int n)
 {
 	struct record r;
@@ -494,8 +494,8 @@ static unsigned int records(const struct mig_data *data)
 }
 
 /*
- * A stream that is bad: some write of it is refused, with a reason. What was good of it does not
- * matter any more, the way to STOP ends in ERROR, and after a reset all is well.
+ * A bad stream: some write of it is refused, with a reason. Its valid part does not matter any
+ * more, the transition to STOP ends in ERROR, and everything works after a reset.
  */
 #define EXPECT_REFUSED(p, len, part) do {						\
 	int data_fd_, err_;								\
@@ -528,7 +528,7 @@ TEST_F(migration, bad_streams)
 	bad.p = malloc(2 * data.len);
 	first = (struct record *)bad.p;
 
-	/* Foreign: of another device, and no stream at all */
+	/* Of another device, and not a stream at all */
 	memcpy(bad.p, data.p, data.len);
 	first->tag = 0;
 	EXPECT_REFUSED(bad.p, data.len, "is unknown");
@@ -536,7 +536,7 @@ TEST_F(migration, bad_streams)
 	EXPECT_REFUSED(bad.p, 64, "unknown flags");
 	memset(bad.p, 0, 64);
 	EXPECT_REFUSED(bad.p, 64, "is unknown");
-	/* Too long, by a little and by all there is */
+	/* Too long, by a little, and by the maximum */
 	memcpy(&r, data.p, sizeof(r));
 	r.size = (1 << 20) + 1;
 	EXPECT_REFUSED(&r, sizeof(r), "too long");
@@ -545,19 +545,19 @@ TEST_F(migration, bad_streams)
 	/* Optional, and too long for that */
 	r = (struct record){ .size = (1 << 20) + 1, .flags = 1, .tag = 5 };
 	EXPECT_REFUSED(&r, sizeof(r), "too long");
-	/* The last record first, or twice; another behind it */
+	/* The last record first, or twice; another one after it */
 	EXPECT_REFUSED(data.p + last, data.len - last, "too early");
 	memcpy(bad.p, data.p, data.len);
 	memcpy(bad.p + data.len, data.p + last, data.len - last);
 	EXPECT_REFUSED(bad.p, data.len + data.len - last, "comes twice");
 	memcpy(bad.p + data.len, data.p, sizeof(r));
 	EXPECT_REFUSED(bad.p, data.len + sizeof(r), "too late");
-	/* A record is left out, or a byte is wrong: the device finds that. */
+	/* A record is missing, or a byte is wrong: the device detects that. */
 	EXPECT_REFUSED(data.p + record_at(&data, 1), data.len - record_at(&data, 1), "failed");
 	memcpy(bad.p, data.p, data.len);
 	bad.p[last / 2] ^= 1;
 	EXPECT_REFUSED(bad.p, data.len, "failed");
-	/* A piece that is longer than its record, or is none */
+	/* A piece that is longer than its record, or too short */
 	memcpy(bad.p, data.p, data.len);
 	*(u32 *)(bad.p + sizeof(r) + 4) = ~0u;
 	EXPECT_REFUSED(bad.p, data.len, "not whole");
@@ -566,7 +566,7 @@ TEST_F(migration, bad_streams)
 	memcpy(bad.p, &r, sizeof(r));
 	EXPECT_REFUSED(bad.p, data.len, "not whole");
 
-	/* One that may be left out is. */
+	/* An optional record is skipped. */
 	r = (struct record){ .size = 100, .flags = 1, .tag = 5 };
 	memset(bad.p, 0x5a, sizeof(r) + 100);
 	memcpy(bad.p, &r, sizeof(r));
@@ -613,43 +613,185 @@ TEST_F(migration, truncated)
 	free(data.p);
 }
 
-/* Bytes at random are changed: it is refused in write(), or changed nothing. */
+/* Sizes that are the limit of something, or beyond all limits */
+static const u64 odd_sizes[] = {
+	0, 1, 7, 8, EDU_MIG_CHUNK + 7, EDU_MIG_CHUNK + 8, EDU_MIG_CHUNK + 9, 0xffff, 0x10000,
+	0x10001, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 1ull << 31, 1ull << 32, ~0ull >> 1,
+	~0ull - 15, ~0ull,
+};
+
+enum mutation { FLIP, CUT, SWAP, REPEAT, LEAVE_OUT, SPLICE, RESIZE, RETAG, REFLAG, PIECE, INSERT,
+		NR_MUTATIONS };
+
+static size_t below(size_t limit)
+{
+	return limit ? rand() % limit : 0;
+}
+
+/* Whole records, and nothing else */
+static bool is_sound(const struct mig_data *data)
+{
+	struct record r;
+	size_t at = 0;
+
+	while (data->len - at >= sizeof(r)) {
+		memcpy(&r, data->p + at, sizeof(r));
+		at += sizeof(r);
+		if (r.size > data->len - at)
+			return false;
+		at += r.size;
+	}
+	return data->len && at == data->len;
+}
+
+/* Bytes [from, to) of @in go behind what @out has. */
+static void append(struct mig_data *out, const struct mig_data *in, size_t from, size_t to)
+{
+	memcpy(out->p + out->len, in->p + from, to - from);
+	out->len += to - from;
+}
+
+/* Make @out of @in, of which it may have a record twice; @other is another good stream. */
+static void mutate(enum mutation what, struct mig_data *out, const struct mig_data *in,
+		   const struct mig_data *other)
+{
+	unsigned int nr = records(in), i = below(nr), k = below(nr);
+	size_t at = record_at(in, i), end = record_at(in, i + 1);
+	size_t at2 = record_at(in, k), end2 = record_at(in, k + 1);
+	struct record *r = (struct record *)(out->p + at);
+	u32 *piece = (u32 *)(r + 1);
+
+	out->len = 0;
+	append(out, in, 0, in->len);
+	switch (what) {
+	case FLIP:
+		/* Most of the bytes are memory; a header is worth more. */
+		at = rand() & 1 ? at + below(32) : below(in->len);
+		out->p[at < in->len ? at : 0] ^= 1 << below(8);
+		break;
+	case CUT:
+		out->len = rand() & 1 ? at + below(18) : below(in->len);
+		if (out->len > in->len)
+			out->len = at;
+		break;
+	case SWAP:
+		if (at >= at2)
+			break;
+		out->len = at;
+		append(out, in, at2, end2);
+		append(out, in, end, at2);
+		append(out, in, at, end);
+		append(out, in, end2, in->len);
+		break;
+	case REPEAT:
+		out->len = at2;
+		append(out, in, at, end);
+		append(out, in, at2, in->len);
+		break;
+	case LEAVE_OUT:
+		out->len = at;
+		append(out, in, end, in->len);
+		break;
+	case SPLICE:
+		out->len = at;
+		k = below(records(other));
+		append(out, other, record_at(other, k), other->len);
+		break;
+	case RESIZE:
+		r->size = odd_sizes[below(LIB_ARRAY_SIZE(odd_sizes))];
+		break;
+	case RETAG:
+		r->tag = rand() & 1 ? ((struct record *)(in->p + at2))->tag ^ (rand() & 1) :
+				      (u32)rand();
+		break;
+	case REFLAG:
+		r->flags = 1u << below(32);
+		break;
+	case PIECE:
+		piece[below(2)] = odd_sizes[below(LIB_ARRAY_SIZE(odd_sizes))];
+		break;
+	default:
+		out->len = at;
+		*r = (struct record){ .size = below(4096), .flags = 1, .tag = rand() };
+		out->len += sizeof(*r) + r->size;
+		append(out, in, at, in->len);
+	}
+}
+
+/*
+ * A stream that was tampered with is refused, with a reason, or loaded for what it was; all of that
+ * within a bound, and after a reset the device can be used and loaded. FUZZ_SEED, printed when
+ * something is wrong, makes a run the same again, and FUZZ_ROUNDS longer.
+ */
 TEST_F(migration, fuzz)
 {
-	struct mig_data data = {}, bad;
-	unsigned int i, seed;
-	int data_fd, err;
+	const char *wish = getenv("FUZZ_SEED"), *longer = getenv("FUZZ_ROUNDS");
+	unsigned int seed = wish ? atoi(wish) : time(NULL), loads = 0;
+	int rounds = longer ? atoi(longer) : 4 * NR_MUTATIONS, i, n, data_fd, err, set;
+	struct mig_data good[2] = {}, bad[2] = {};
+	char text[VFIO_LAST_ERROR_LEN];
+	size_t most;
+	s64 start;
 
-	ASSERT_EQ(0, fill_device(&self->edu, self->mem, 8));
-	ASSERT_EQ(0, save(self->fd, &data));
-	bad.p = malloc(data.len);
-	bad.len = data.len;
-	for (seed = 1; seed <= 40; seed++) {
-		srand(seed);
-		memcpy(bad.p, data.p, data.len);
-		/* Most of the bytes are memory; a header is worth more. */
-		for (i = rand() % 4; i < 4; i++) {
-			size_t at = record_at(&data, rand() % records(&data));
-
-			if (rand() & 1)
-				at += rand() % 32;
-			else
-				at = rand() % data.len;
-			bad.p[at % data.len] ^= 1 << rand() % 8;
+	srand(seed);
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, fill_device(&self->edu, self->mem, 80 + i));
+		ASSERT_EQ(0, save(self->fd, &good[i]));
+		ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
+	}
+	most = good[0].len + good[1].len;
+	for (i = 0; i < 2; i++)
+		bad[i].p = malloc(8 * most);
+	for (i = 0; i < rounds; i++) {
+		n = 0;
+		mutate(i % NR_MUTATIONS, &bad[n], &good[0], &good[1]);
+		/* Two or three at once, as long as there are whole records to choose from */
+		while (!below(3) && n < 2 && bad[n & 1].len < 2 * most && is_sound(&bad[n & 1])) {
+			mutate(below(NR_MUTATIONS), &bad[!(n & 1)], &bad[n & 1], &good[1]);
+			n++;
 		}
 		ASSERT_EQ(0, to_state(self->fd, RESUMING, &data_fd));
-		err = mig_write(data_fd, bad.p, bad.len, 0);
-		if (mig_set(self->fd, RUNNING, NULL)) {
-			/* A size that has grown makes the rest a part of it. */
+		/* What the last error is before */
+		ASSERT_EQ(-EINVAL, mig_set(self->fd, 99, NULL));
+		start = clock_ms();
+		err = mig_write(data_fd, bad[n & 1].p, bad[n & 1].len,
+				below(4) ? 0 : 1 + below(1 << 20));
+		text[0] = 0;
+		set = mig_set(self->fd, RUNNING, NULL);
+		EXPECT_GT(60000, clock_ms() - start);
+		last_error(self->fd, text);
+		if (set) {
+			EXPECT_EQ(-EINVAL, set);
 			EXPECT_EQ(ERROR, mig_state(self->fd));
+			EXPECT_EQ(NULL, strstr(text, "no state")) TH_LOG("no reason was given");
 		} else {
-			EXPECT_EQ(0, err) TH_LOG("seed %u", seed);
-			EXPECT_TRUE(device_has(&self->edu, self->mem, 8)) TH_LOG("seed %u", seed);
+			loads++;
+			EXPECT_EQ(0, err);
+			EXPECT_TRUE(device_has(&self->edu, self->mem, 80) ||
+				    device_has(&self->edu, self->mem, 81));
 		}
+		EXPECT_TRUE(!err || err == -EINVAL);
+		EXPECT_EQ(-ENODEV, mig_write(data_fd, bad[0].p, 1, 0));
 		close(data_fd);
+		if (i % 16 == 15) {
+			EXPECT_EQ(0, load(self->fd, &good[1], 0));
+			EXPECT_EQ(0, mig_set(self->fd, RUNNING, NULL));
+			EXPECT_TRUE(device_has(&self->edu, self->mem, 81));
+		}
+		if (!_metadata->exit_code)
+			continue;
+		TH_LOG("FUZZ_SEED=%u, round %d, kind %d: write %d, SET %d, \"%s\"", seed, i,
+		       i % NR_MUTATIONS, err, set, text);
+		break;
 	}
-	free(data.p);
-	free(bad.p);
+	TH_LOG("FUZZ_SEED=%u: %u of %d streams were loaded", seed, loads, rounds);
+	EXPECT_EQ(0, load(self->fd, &good[0], 0));
+	EXPECT_EQ(0, mig_set(self->fd, RUNNING, NULL));
+	EXPECT_TRUE(device_has(&self->edu, self->mem, 80));
+	for (i = 0; i < 2; i++) {
+		free(good[i].p);
+		free(bad[i].p);
+	}
 }
 
 struct worker {
@@ -682,7 +824,7 @@ static void *read_thread(void *arg)
 	return NULL;
 }
 
-/* A writer whose page never comes: nobody waits for it but other writers, who can be stopped. */
+/* A writer whose page fault never ends: only other writers wait for it, and can be killed. */
 TEST_F(migration, stuck_writer)
 {
 	struct worker w = {}, second = {};
@@ -711,7 +853,7 @@ TEST_F(migration, stuck_writer)
 	EXPECT_EQ(-1, second.ret);
 	EXPECT_EQ(ENODEV, second.err);
 	EXPECT_FALSE(__atomic_load_n(&w.done, __ATOMIC_ACQUIRE));
-	/* Nor does the next migration. */
+	/* The next migration is not affected. */
 	ASSERT_EQ(0, load(self->fd, &data, 0));
 	close(uffd);
 	pthread_join(w.thread, NULL);
@@ -720,7 +862,7 @@ TEST_F(migration, stuck_writer)
 	free(data.p);
 }
 
-/* And a reader, with the device taken away meanwhile */
+/* A reader, with the device taken away in the meantime */
 TEST_F(migration, stuck_reader)
 {
 	struct worker w = {};
@@ -746,7 +888,7 @@ TEST_F(migration, stuck_reader)
 	close(w.fd);
 }
 
-/* Two who write and read at once: each byte has its place, whoever moves it. */
+/* Two threads write and read at once: no byte is lost or out of order. */
 TEST_F(migration, two_at_once)
 {
 	struct worker w[2] = {};
@@ -773,7 +915,7 @@ TEST_F(migration, two_at_once)
 			ASSERT_LE(0, w[i].ret);
 			half += w[i].ret;
 		}
-		/* One of the two was first; data.p has what it must have been. */
+		/* Find out which one was first, by comparison with data.p. */
 		i = w[0].ret && !memcmp(w[0].p, data.p + len, w[0].ret) ? 0 : 1;
 		memcpy(all + len, w[i].p, w[i].ret);
 		memcpy(all + len + w[i].ret, w[!i].p, w[!i].ret);
@@ -803,6 +945,122 @@ TEST_F(migration, two_at_once)
 	ASSERT_EQ(0, load(self->fd, &data, 0));
 	free(all);
 	free(data.p);
+}
+
+struct racer {
+	pthread_t thread;
+	int fd;
+	bool stop;
+	bool wrong;
+	int unexpected;
+};
+
+/* What a user does with a data file that is about to die, until it is dead. */
+static void *race_thread(void *arg)
+{
+	struct racer *r = arg;
+	char *p = malloc(1 << 20);
+	ssize_t n;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
+		struct vfio_precopy_info info;
+		struct pollfd poll_fd = { .fd = r->fd, .events = POLLIN };
+		int err = mig_precopy_info(r->fd, &info);
+
+		if (err && err != -EINVAL && err != -ENODEV)
+			r->unexpected = err;
+		if (poll(&poll_fd, 1, 10) < 0)
+			r->unexpected = -errno;
+		n = read(r->fd, p, 1 << 20);
+		if (n < 0 && errno != ENOMSG && errno != ENODEV)
+			r->unexpected = -errno;
+		if (n < 0 && errno == ENODEV)
+			break;
+	}
+	/* Dead is dead. */
+	r->wrong = read(r->fd, p, 1) != -1 || errno != ENODEV;
+	free(p);
+	return NULL;
+}
+
+/* Readers, and those who poll and ask, race with all that ends their file. */
+TEST_F(migration, readers_race)
+{
+	u32 from = self->features & VFIO_MIGRATION_PRE_COPY ? PRE_COPY : STOP_COPY;
+	struct racer r[3];
+	int round, i;
+
+	for (round = 0; round < 24; round++) {
+		memset(r, 0, sizeof(r));
+		ASSERT_EQ(0, mig_set(self->fd, from, &r[0].fd));
+		for (i = 0; i < 3; i++) {
+			r[i].fd = r[0].fd;
+			ASSERT_EQ(0, pthread_create(&r[i].thread, NULL, race_thread, &r[i]));
+		}
+		usleep(rand() % 20000);
+		switch (round % 4) {
+		case 0:
+			EXPECT_EQ(0, reset(self->fd));
+			break;
+		case 1:
+			EXPECT_EQ(0, mig_set(self->fd, RUNNING, NULL));
+			break;
+		case 2:
+			EXPECT_EQ(0, mig_set(self->fd, STOP_COPY, NULL));
+			EXPECT_EQ(0, mig_set(self->fd, RESUMING, NULL));
+			EXPECT_EQ(0, reset(self->fd));
+			break;
+		default:
+			EXPECT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/reset", self->bdf));
+		}
+		EXPECT_EQ(RUNNING, mig_state(self->fd));
+		for (i = 0; i < 3; i++) {
+			__atomic_store_n(&r[i].stop, true, __ATOMIC_RELEASE);
+			pthread_join(r[i].thread, NULL);
+			EXPECT_EQ(0, r[i].unexpected) TH_LOG("round %d", round);
+			EXPECT_FALSE(r[i].wrong) TH_LOG("round %d", round);
+		}
+		close(r[0].fd);
+	}
+	/* With the device taken away as well */
+	ASSERT_EQ(0, mig_set(self->fd, from, &r[0].fd));
+	r[0].stop = false;
+	ASSERT_EQ(0, pthread_create(&r[0].thread, NULL, race_thread, &r[0]));
+	edu_mig_close(&self->edu);
+	pthread_join(r[0].thread, NULL);
+	EXPECT_EQ(0, r[0].unexpected);
+	EXPECT_FALSE(r[0].wrong);
+	close(r[0].fd);
+}
+
+/* Kernel memory that is not used, in KiB */
+static long memory_free(void)
+{
+	char text[4096] = "", *p;
+	int fd = open("/proc/meminfo", O_RDONLY);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	p = n > 0 ? strstr(text, "MemFree:") : NULL;
+	return p ? atol(p + 8) : -1;
+}
+
+/* A user who keeps their dead files, which are many, keeps no buffers with them. */
+TEST_F(migration, dead_files)
+{
+	int fds[64], i;
+	long before;
+
+	before = memory_free();
+	for (i = 0; i < (int)LIB_ARRAY_SIZE(fds); i++) {
+		ASSERT_EQ(0, mig_set(self->fd, i & 1 ? RESUMING : STOP_COPY, &fds[i]));
+		if (i & 1)
+			ASSERT_EQ(0, reset(self->fd));
+	}
+	ASSERT_EQ(0, reset(self->fd));
+	EXPECT_GT(64 << 10, before - memory_free());
+	for (i = 0; i < (int)LIB_ARRAY_SIZE(fds); i++)
+		close(fds[i]);
 }
 
 /* A buffer that is not all there: no byte of the stream is lost. */
@@ -847,7 +1105,7 @@ TEST_F(migration, bad_buffers)
 	EXPECT_TRUE(device_has(&self->edu, self->mem, 10));
 	close(data_fd);
 
-	/* Data files go one way, are no place to seek in, and only have this ioctl. */
+	/* Data files are either for reading or writing, do not seek, and have only this ioctl. */
 	ASSERT_EQ(0, mig_set(self->fd, STOP_COPY, &data_fd));
 	EXPECT_EQ(-EBADF, mig_write(data_fd, data.p, 1, 0));
 	EXPECT_EQ(-1, pread(data_fd, p, 1, 0));
@@ -859,7 +1117,7 @@ TEST_F(migration, bad_buffers)
 	free(again.p);
 }
 
-/* The answer cannot be written: no file is left over. */
+/* The result cannot be written: no file is leaked. */
 TEST_F(migration, nowhere_to_answer)
 {
 	struct {
@@ -879,7 +1137,7 @@ TEST_F(migration, nowhere_to_answer)
 	after = dup(0);
 	EXPECT_EQ(before, after);
 	close(after);
-	/* Nor is one that cannot be had, and then nothing has begun. */
+	/* If no file can be created, the transition does not begin. */
 	ASSERT_EQ(0, reset(self->fd));
 	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
 	none = limit;
@@ -894,7 +1152,7 @@ TEST_F(migration, nowhere_to_answer)
 	EXPECT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 }
 
-/* The session ends with the data file open: it is dead, and the next session has nothing of it. */
+/* The session ends with the data file open: it is dead, and does not affect the next session. */
 TEST_F(migration, file_outlives_session)
 {
 	struct vfio_precopy_info info;
@@ -917,7 +1175,7 @@ TEST_F(migration, file_outlives_session)
 	close(data_fd);
 	close(in);
 
-	/* Somebody waits in it when the device is unbound, and its driver is unloaded. */
+	/* Somebody waits in it while the device is unbound, and its driver is unloaded. */
 	if (!(self->features & VFIO_MIGRATION_PRE_COPY))
 		return;
 	ASSERT_EQ(0, mig_set(self->fd, PRE_COPY, &w.fd));
@@ -941,7 +1199,7 @@ TEST_F(migration, file_outlives_session)
 	free(w.p);
 }
 
-/* Each command fails once, or never ends: the device is in a state that it can leave. */
+/* Each command fails once, or never ends: the device can leave the resulting state. */
 TEST_F(migration, failing_commands)
 {
 	static const struct {
@@ -965,7 +1223,7 @@ TEST_F(migration, failing_commands)
 		if (!has_state(self->features, parts[i].from) ||
 		    !has_state(self->features, parts[i].to))
 			continue;
-		/* Without that state it goes all the way back. */
+		/* Without that state, it goes all the way back. */
 		if (!has_state(self->features, left))
 			left = parts[i].from;
 		ASSERT_EQ(0, to_state(self->fd, parts[i].from, NULL));
@@ -990,7 +1248,7 @@ TEST_F(migration, failing_commands)
 	EXPECT_EQ(0, fill_device(&self->edu, self->mem, 11));
 }
 
-/* Commands of the streams: read and write fail, and the device can go where it was. */
+/* Commands of the streams: read and write fail, and the device can return to its state. */
 TEST_F(migration, failing_streams)
 {
 	static const u32 how[] = { EDU_MIG_FAIL, EDU_MIG_NEVER };
@@ -1142,7 +1400,7 @@ TEST_F(migration, nonblocking)
 		EXPECT_EQ(POLLIN, events(data_fd, 60000));
 	if (self->features & VFIO_MIGRATION_PRE_COPY) {
 		EXPECT_EQ(-ENOMSG, err);
-		/* There may be more, or not: poll() waits for that. */
+		/* It is not known if there will be more: poll() waits for that. */
 		EXPECT_EQ(0, events(data_fd, 100));
 		self->edu.mem[5] ^= 1;
 		EXPECT_EQ(POLLIN, events(data_fd, 60000));
@@ -1268,7 +1526,7 @@ TEST_F(migration, io_uring)
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_TRUE(device_has(&self->edu, self->mem, 15));
 
-	/* ENOMSG, and the error of what is refused, come that way, too. */
+	/* ENOMSG, and the error of a refused write, are returned like that, too. */
 	if (self->features & VFIO_MIGRATION_PRE_COPY) {
 		ASSERT_EQ(0, mig_set(self->fd, PRE_COPY, &n));
 		close(data_fd);
@@ -1327,7 +1585,7 @@ TEST_F(migration, log)
 	/* Reads are not logged. */
 	edu_mig_dma(&self->edu, IOVA + 0x100000, 0, 0x1000, 0);
 	ASSERT_EQ(0, edu_mig_end(&self->edu));
-	/* A part; the rest stays. Bits that were set stay, too. */
+	/* Report a part; the rest is not cleared. Bits that were set stay set. */
 	bitmap[0] = 1ull << 40;
 	ASSERT_EQ(0, log_report(self->fd, IOVA, 64 * 0x1000, 0x1000, bitmap));
 	EXPECT_EQ(1ull | 2 | 1 << 7 | 1ull << 40 | 1ull << 63, bitmap[0]);
@@ -1337,12 +1595,12 @@ TEST_F(migration, log)
 	for (i = 0; i < LIB_ARRAY_SIZE(pages); i++)
 		EXPECT_EQ(pages[i] >= 64, is_set(bitmap, pages[i]));
 	EXPECT_EQ(LIB_ARRAY_SIZE(pages) - 4, count_bits(bitmap, PAGES / 64));
-	/* What was told is forgotten. */
+	/* Reported pages were cleared. */
 	memset(bitmap, 0, sizeof(bitmap));
 	ASSERT_EQ(0, log_report(self->fd, IOVA, MEM_SIZE, 0x1000, bitmap));
 	EXPECT_EQ(0, count_bits(bitmap, PAGES / 64));
 
-	/* By larger pages than logged, and across two of them */
+	/* With larger pages than in the log, and across two of them */
 	edu_mig_dma(&self->edu, IOVA + 0xffff, 0, 2, EDU_MIG_TO_MEMORY);
 	ASSERT_EQ(0, edu_mig_end(&self->edu));
 	ASSERT_EQ(0, log_report(self->fd, IOVA, MEM_SIZE, 0x10000, bitmap));
@@ -1355,7 +1613,7 @@ TEST_F(migration, log)
 	EXPECT_EQ(2, bitmap[0]);
 	EXPECT_EQ(1, count_bits(bitmap, PAGES / 64));
 
-	/* The log goes on while the device migrates, and ends with a reset. */
+	/* The log continues while the device migrates, and ends with a reset. */
 	ASSERT_EQ(0, mig_set(self->fd, STOP, NULL));
 	ASSERT_EQ(0, mig_set(self->fd, RUNNING, NULL));
 	EXPECT_EQ(0, log_report(self->fd, IOVA, MEM_SIZE, 0x1000, bitmap));
@@ -1392,7 +1650,7 @@ TEST_F(migration, log_arguments)
 	ranges[0] = (typeof(ranges[0])){ ~0xfffull, 0x2000 };
 	EXPECT_EQ(-EOVERFLOW, log_start(self->fd, &page, ranges, 1));
 
-	/* As many as fit a page always work, though the device has fewer. */
+	/* As many ranges as fit into a page always work, though the device supports fewer. */
 	ranges[0] = (typeof(ranges[0])){ IOVA, 0x1000 };
 	ASSERT_EQ(0, log_start(self->fd, &page, ranges, 256));
 	for (i = 0; i < 64; i++) {
@@ -1408,14 +1666,14 @@ TEST_F(migration, log_arguments)
 	for (i = 0; i < PAGES; i++)
 		EXPECT_EQ(i < 256 && i % 4 == 0, is_set(bitmap, i));
 
-	/* What cannot be told is an error. */
+	/* A range that cannot be reported is an error. */
 	edu_mig_dma(&self->edu, IOVA, 0, 1, EDU_MIG_TO_MEMORY);
 	ASSERT_EQ(0, edu_mig_end(&self->edu));
 	p = mmap(NULL, 0x1000, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	EXPECT_EQ(-EFAULT, log_report(self->fd, IOVA, MEM_SIZE, 0x1000, p));
 	munmap(p, 0x1000);
 	EXPECT_EQ(0, log_stop(self->fd));
-	/* The device's pages are 2 MiB at most. */
+	/* The device supports pages of up to 2 MiB. */
 	ranges[0] = (typeof(ranges[0])){ IOVA, MEM_SIZE };
 	page = 0x400000;
 	ASSERT_EQ(0, log_start(self->fd, &page, ranges, 1));

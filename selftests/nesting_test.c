@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Nested translation: the user's own page tables in front of those of iommufd. These programs are
- * VMM and guest at once, see lib/nesting.h; so each step is seen, and DMA shows where it leads.
- * And what is refused, also where the IOMMU cannot nest.
+ * Nested translation: the user's own page tables in front of those of iommufd. The tests are VMM
+ * and guest at once, see lib/nesting.h; so each step is visible, and DMA shows its effect. And
+ * errors, including those where the IOMMU does not support nesting.
  */
 #include <errno.h>
 #include <poll.h>
@@ -29,12 +29,12 @@
 #define VSID 0x1234
 #define NO_OBJECT 0x7fffffff
 
-/* The device's pattern, that is: what a transfer that arrived leaves behind */
+/* The device's pattern, which a transfer writes */
 #define PATTERN 0xa5
 
 /*
- * Kinds of devices behind an IOMMU that does not nest. It takes a session to find that out, and
- * each test is a process of its own: this is shared, so that the first spares it the others.
+ * Kinds of devices behind an IOMMU that does not support nesting. Finding out takes a session, and
+ * each test is a separate process: this is shared, so that only the first one has to do it.
  */
 static bool *does_not_nest;
 
@@ -69,7 +69,7 @@ static int edu_start(const struct session *s, void **bar)
 	return err;
 }
 
-/* Whether a transfer is there; the next one starts from nothing. */
+/* Whether a transfer has arrived; clears it for the next one. */
 static bool arrived(void *mem)
 {
 	u8 *p = mem;
@@ -120,7 +120,7 @@ TEST_F(refused, objects)
 
 	ASSERT_EQ(0, hwpt_alloc(iommufd, self->s.devid, self->s.ioas, &hwpt));
 
-	/* A vIOMMU wants a device, and a HWPT that is a nesting parent. */
+	/* A vIOMMU needs a device, and a HWPT that is a nesting parent. */
 	EXPECT_EQ(-EOPNOTSUPP, viommu_alloc(iommufd, IOMMU_VIOMMU_TYPE_DEFAULT, self->s.devid,
 					    hwpt, &id));
 	EXPECT_EQ(-EOPNOTSUPP, viommu_alloc(iommufd, 1000, self->s.devid, hwpt, &id));
@@ -144,7 +144,7 @@ TEST_F(refused, objects)
 	nested.data_len = 0;
 	EXPECT_EQ(-EINVAL, hwpt_alloc_raw(iommufd, &nested));
 
-	/* What has no tables of the user's has nothing to invalidate. */
+	/* Without tables of the user, there is nothing to invalidate. */
 	EXPECT_EQ(-ENOENT, hwpt_invalidate(iommufd, NO_OBJECT, 0, &cmd, sizeof(cmd), &count));
 	count = 1;
 	EXPECT_EQ(-EINVAL, hwpt_invalidate(iommufd, hwpt, 0, &cmd, sizeof(cmd), &count));
@@ -153,15 +153,15 @@ TEST_F(refused, objects)
 	EXPECT_EQ(-EINVAL, hwpt_invalidate(iommufd, self->s.ioas, 0, &cmd, sizeof(cmd), &count));
 	EXPECT_EQ(0, count);
 
-	/* None of that had anything to do with the device. */
+	/* The device is not affected by any of that. */
 	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, LEN));
 	EXPECT_TRUE(arrived(self->mem));
 }
 
 /*
- * A page table whose faults go to the user is for devices that can wait for their pages, by PCI's
- * page requests or by SMMUv3's stalls. VT-d's driver refuses to attach one that cannot, SMMUv3's
- * may not, and all others are free to. Requests are in page_request_test; here are none.
+ * A page table whose faults go to the user is for devices that can wait for their pages, by PCI
+ * page requests or SMMUv3 stalls. The VT-d driver refuses to attach other devices; the SMMUv3
+ * driver must not, and others may. This is without requests, which are tested in page_request_test.
  */
 TEST_F(refused, fault_queue)
 {
@@ -188,13 +188,13 @@ TEST_F(refused, fault_queue)
 	ASSERT_EQ(0, hwpt_alloc_raw(iommufd, &cmd));
 	hwpt = cmd.out_hwpt_id;
 
-	/* A queue is no page table. */
+	/* A queue is not a page table. */
 	pt = queue;
 	EXPECT_EQ(-EINVAL, vfio_attach(self->s.fd, &pt));
 	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, LEN));
 	EXPECT_TRUE(arrived(self->mem));
 
-	/* Not in place of another, and not in place of none */
+	/* Neither as a replacement, nor as the first one */
 	pt = hwpt;
 	err = vfio_attach(self->s.fd, &pt);
 	if (self->type == IOMMU_HW_INFO_TYPE_INTEL_VTD)
@@ -202,7 +202,7 @@ TEST_F(refused, fault_queue)
 	if (self->type == IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
 		EXPECT_TRUE(!err || err == -EOPNOTSUPP);
 	ASSERT_EQ(0, edu_write_memory(self->bar, IOVA, 0, LEN));
-	/* Linux's driver of VT-d takes the old one away before it looks at the new one. */
+	/* The VT-d driver detaches the old one before it checks the new one. */
 	if (err && self->type == IOMMU_HW_INFO_TYPE_INTEL_VTD)
 		memset(self->mem, 0, GUEST_PAGE);
 	else
@@ -217,7 +217,7 @@ TEST_F(refused, fault_queue)
 		ASSERT_EQ(0, edu_write_memory(self->bar, IOVA + GUEST_PAGE, 0, LEN));
 	}
 
-	/* The queue is in use by the table, has nothing to say, and has asked nothing. */
+	/* The queue is in use by the table, is empty, and expects no response. */
 	EXPECT_EQ(-EBUSY, iommufd_destroy(iommufd, queue));
 	pfd.fd = fd;
 	EXPECT_EQ(0, poll(&pfd, 1, 0));
@@ -236,7 +236,7 @@ TEST_F(refused, fault_queue)
 	EXPECT_EQ(0, iommufd_destroy(iommufd, queue));
 }
 
-/* On an IOMMU that nests: edu attached to tables of its own, which map a page of the guest */
+/* With nesting: edu is attached to the guest's tables, which map a page of the guest. */
 FIXTURE(nest)
 {
 	struct session s;
@@ -255,7 +255,7 @@ FIXTURE(nest)
 	int err;
 };
 
-/* What a VMM does for a device that the guest's driver of the IOMMU has just found. */
+/* Like a VMM, for a device that the guest's IOMMU driver has just found. */
 FIXTURE_SETUP(nest)
 {
 	int err, i;
@@ -294,7 +294,7 @@ FIXTURE_TEARDOWN(nest)
 	session_close(&self->s);
 }
 
-/* Attach to an object, and say where DMA leads then: 0, 1, both (2) or nowhere (-1). */
+/* Attach to an object, and return the destination of DMA: page 0, 1, both (2) or none (-1). */
 static int dma_by(FIXTURE_DATA(nest) *self, u32 pt, u64 iova)
 {
 	int err = pt ? vfio_attach(self->s.fd, &pt) : 0;
@@ -319,7 +319,7 @@ TEST_F(nest, two_stages)
 	u8 *mem = self->mem[1];
 
 	EXPECT_EQ(0, dma_by(self, self->hwpt, IOVA));
-	/* Not what stage 2 alone would do. */
+	/* Not the result of stage 2 alone. */
 	EXPECT_EQ(-1, dma_by(self, 0, self->gpa[1]));
 	/* A second page, and the other direction */
 	stage1_map(&self->s1, IOVA + GUEST_PAGE, self->gpa[1], true);
@@ -332,8 +332,8 @@ TEST_F(nest, two_stages)
 }
 
 /*
- * An entry is changed. Until it is invalidated, DMA goes where the old or the new one leads, from
- * then on by the new one.
+ * An entry is changed. Until it is invalidated, DMA may use the old or the new one; afterwards,
+ * only the new one.
  */
 TEST_F(nest, invalidated)
 {
@@ -344,11 +344,11 @@ TEST_F(nest, invalidated)
 	where = dma(self);
 	EXPECT_TRUE(where == 0 || where == 1)
 		TH_LOG("DMA at %d", where);
-	TH_LOG("before the invalidation: by the %s entry", where ? "new" : "old");
+	TH_LOG("before the invalidation: the %s entry", where ? "new" : "old");
 	ASSERT_EQ(0, stage1_invalidate(&self->s1, self->hwpt, IOVA));
 	EXPECT_EQ(1, dma(self));
 
-	/* Taken away, and brought back: by the other kind of invalidation */
+	/* Unmap and map it again, with the other kind of invalidation. */
 	stage1_unmap(&self->s1, IOVA);
 	ASSERT_EQ(0, stage1_invalidate_all(&self->s1, self->hwpt));
 	EXPECT_EQ(-1, dma(self));
@@ -383,7 +383,7 @@ TEST_F(nest, invalid_commands)
 	EXPECT_EQ(-EIO, hwpt_invalidate(self->n.iommufd, self->n.viommu,
 					IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3, cmds,
 					sizeof(*cmds), &count));
-	/* One of a device that the guest does not have */
+	/* For a device that the guest does not have */
 	EXPECT_EQ(-EIO, smmu_command(&self->n, CMD_CFGI_CD | (u64)(VSID + 1) << 32, 0));
 	EXPECT_EQ(0, smmu_command(&self->n, CMD_CFGI_CD | (u64)VSID << 32, 1));
 	EXPECT_EQ(0, smmu_command(&self->n, CMD_TLBI_NSNH_ALL, 0));
@@ -395,7 +395,7 @@ TEST_F(nest, invalid_commands)
 	EXPECT_EQ(0, dma_by(self, self->hwpt, IOVA));
 }
 
-/* A guest that turns its IOMMU's translation for a device off, or that has not turned it on yet */
+/* A guest that turns its IOMMU off for a device, or has not turned it on yet */
 TEST_F(nest, stream_table_entries)
 {
 	u32 abort, bypass, invalid, id;
@@ -414,16 +414,16 @@ TEST_F(nest, stream_table_entries)
 	EXPECT_EQ(0, dma_by(self, self->hwpt, IOVA));
 	EXPECT_EQ(-1, dma_by(self, abort, IOVA));
 
-	/* Stage 2 and all of its fields are the host's. */
+	/* Stage 2 and all its fields belong to the host. */
 	EXPECT_EQ(-EIO, smmu_hwpt(&self->n, STE_V | STE_S2, 0, &id));
 	EXPECT_EQ(-EIO, smmu_hwpt(&self->n, STE_V | STE_S1 | STE_S2, 0, &id));
 	EXPECT_EQ(-EIO, smmu_hwpt(&self->n, STE_V | STE_S1 | self->s1.cd, 1ull << 40, &id));
 	EXPECT_EQ(-EIO, smmu_hwpt(&self->n, STE_V | STE_S1 | 1ull << 56, 0, &id));
-	/* It says so of itself that it is not valid: then the rest is nothing. */
+	/* In an entry marked invalid, the rest is ignored. */
 	EXPECT_EQ(0, smmu_hwpt(&self->n, STE_S2, 0, &id));
 }
 
-/* One word: what is longer makes an event for each of its words. */
+/* Transfer only one word, as each word causes an event. */
 static int word_refused(FIXTURE_DATA(nest) *self, u64 iova)
 {
 	int err = edu_write_memory(self->bar, iova, 0, 4);
@@ -431,7 +431,7 @@ static int word_refused(FIXTURE_DATA(nest) *self, u64 iova)
 	return err ?: self->mem[0][0] == PATTERN || self->mem[0][8] == PATTERN;
 }
 
-/* The guest is told of what its own tables refuse, by the name that it knows the device by. */
+/* The guest is notified of faults in its own tables, with its own ID of the device. */
 TEST_F(nest, events)
 {
 	struct pollfd pfd = { .fd = self->events, .events = POLLIN };
@@ -463,7 +463,7 @@ TEST_F(nest, events)
 	EXPECT_EQ(VSID, smmu_event_sid(&event));
 	EXPECT_EQ(IOVA, event.evt[2]);
 
-	/* A context descriptor that is none */
+	/* An invalid context descriptor */
 	cd = guest_at(&self->n, self->s1.cd);
 	cd[0] = 0;
 	ASSERT_EQ(0, smmu_command(&self->n, CMD_CFGI_CD | (u64)VSID << 32, 1));
@@ -474,7 +474,7 @@ TEST_F(nest, events)
 	EXPECT_EQ(VSID, smmu_event_sid(&event));
 }
 
-/* More than fit into the queue: some are lost, and it says so. */
+/* More events than fit into the queue: some are lost, which is reported. */
 TEST_F(nest, events_lost)
 {
 	struct smmu_event event = {};
@@ -491,7 +491,7 @@ TEST_F(nest, events_lost)
 	ASSERT_LE(0, self->events);
 	ASSERT_EQ(0, vfio_attach(self->s.fd, &pt));
 	stage1_unmap(&self->s1, IOVA);
-	/* The kernel takes its time to move events: so until some have been lost. */
+	/* The kernel moves events with a delay, so continue until some have been lost. */
 	for (deadline_start(&end); !event.header.flags && !deadline_passed(&end);) {
 		for (i = 0; i < 4; i++)
 			EXPECT_EQ(0, word_refused(self, IOVA));
@@ -502,7 +502,7 @@ TEST_F(nest, events_lost)
 	EXPECT_EQ(IOMMU_VEVENTQ_FLAG_LOST_EVENTS, event.header.flags);
 }
 
-/* A guest gets no further than its own memory, whatever it writes into its tables. */
+/* A guest can only access its own memory, whatever it writes into its tables. */
 TEST_F(nest, confined)
 {
 	struct smmu_event event;
@@ -512,7 +512,7 @@ TEST_F(nest, confined)
 	u32 id;
 
 	EXPECT_EQ(0, dma_by(self, self->hwpt, IOVA));
-	/* Pages that are no memory of the guest's: next to it, and what is memory for the host */
+	/* Pages outside the guest's memory: next to it, and an address of the host's memory */
 	stage1_map(&self->s1, IOVA, GUEST_BASE + GUEST_SIZE, true);
 	ASSERT_EQ(0, stage1_invalidate(&self->s1, self->hwpt, IOVA));
 	EXPECT_EQ(-1, dma(self));
@@ -523,7 +523,7 @@ TEST_F(nest, confined)
 	ASSERT_EQ(0, stage1_invalidate(&self->s1, self->hwpt, IOVA));
 	EXPECT_EQ(-1, dma(self));
 
-	/* Tables that are not in it */
+	/* Tables outside the guest's memory */
 	stage1_map(&self->s1, IOVA, self->gpa[0], true);
 	saved = root[0];
 	root[0] = (saved & 0xfff) | (GUEST_BASE + GUEST_SIZE);
@@ -534,28 +534,28 @@ TEST_F(nest, confined)
 	EXPECT_EQ(0, dma(self));
 
 	if (self->smmu) {
-		/* Nor the descriptor. None of this is the guest's to know: it is the VMM's. */
+		/* Or the descriptor. These faults go to the VMM, not to the guest. */
 		ASSERT_EQ(0, smmu_hwpt(&self->n, STE_V | STE_S1 | 0x40000000, STE1_CACHED, &id));
 		EXPECT_EQ(-1, dma_by(self, id, IOVA));
 		cd = guest_at(&self->n, self->s1.cd);
 		cd[1] = 0x40000000;
 		ASSERT_EQ(0, smmu_command(&self->n, CMD_CFGI_CD | (u64)VSID << 32, 1));
 		EXPECT_EQ(-1, dma_by(self, self->hwpt, IOVA));
-		/* With QEMU's model, the second stage's fault in the walk of the first is its. */
+		/* QEMU's model reports a stage 2 fault in the walk of stage 1 as one of stage 1. */
 		while (read(self->events, &event, sizeof(event)) == sizeof(event))
 			EXPECT_EQ(EVT1_CLASS_TT, event.evt[1] & EVT1_CLASS);
 	}
 	munmap(host, GUEST_PAGE);
 }
 
-/* The VMM takes memory from a guest whose tables still name it, and gives other memory there. */
+/* The VMM replaces memory of a guest whose tables still refer to it. */
 TEST_F(nest, stage2_changes)
 {
 	u64 page = self->gpa[0];
 	u8 *mem = dma_alloc(GUEST_PAGE);
 
 	EXPECT_EQ(0, dma_by(self, self->hwpt, IOVA));
-	/* All of it was mapped at once: also the tables are gone. */
+	/* All of it was one mapping, so the tables are gone, too. */
 	ASSERT_EQ(0, ioas_unmap(self->n.iommufd, self->n.ioas, GUEST_BASE, GUEST_SIZE));
 	EXPECT_EQ(-1, dma(self));
 	ASSERT_EQ(0, ioas_map(self->n.iommufd, self->n.ioas, self->n.ram + GUEST_PAGE,
@@ -571,7 +571,7 @@ TEST_F(nest, stage2_changes)
 	munmap(mem, GUEST_PAGE);
 }
 
-/* From page table to page table, as a guest does that boots, uses its IOMMU, and reboots. */
+/* From page table to page table, like a guest that boots, uses its IOMMU, and reboots. */
 TEST_F(nest, replaced)
 {
 	u32 second, pt;
@@ -583,7 +583,7 @@ TEST_F(nest, replaced)
 	ASSERT_EQ(0, stage1_hwpt(&s1, &second));
 	ASSERT_EQ(0, ioas_map(self->s.iommufd, self->s.ioas, self->mem[1], GUEST_PAGE, IOVA));
 	for (i = 0; i < 2; i++) {
-		/* An IOAS of the host's, one of stage 2, two of stage 1, and none */
+		/* An IOAS of the host, stage 2 alone, two of stage 1, and none */
 		EXPECT_EQ(1, dma_by(self, self->s.ioas, IOVA));
 		EXPECT_EQ(0, dma_by(self, self->hwpt, IOVA));
 		EXPECT_EQ(0, dma_by(self, self->n.parent, self->gpa[0]));
@@ -594,7 +594,7 @@ TEST_F(nest, replaced)
 		EXPECT_EQ(0, dma_by(self, self->hwpt, IOVA));
 	}
 
-	/* What cannot be attached to leaves things as they are. */
+	/* A failed attach changes nothing. */
 	pt = NO_OBJECT;
 	EXPECT_EQ(-ENOENT, vfio_attach(self->s.fd, &pt));
 	pt = self->n.devid;
@@ -610,7 +610,7 @@ TEST_F(nest, replaced)
 	EXPECT_EQ(0, dma(self));
 }
 
-/* No PASID is to be had, nested or not. */
+/* PASIDs cannot be attached, nested or not. */
 TEST_F(nest, pasid)
 {
 	EXPECT_EQ(-EINVAL, vfio_attach_pasid(self->s.fd, 1, self->hwpt));
@@ -625,7 +625,7 @@ TEST_F(nest, vdevice)
 
 	if (!self->smmu)
 		SKIP(return, "VT-d has no vDEVICE");
-	/* One of each number, and one for each device */
+	/* Each ID only once, and only one for each device */
 	EXPECT_EQ(-EEXIST, vdevice_alloc(self->n.iommufd, self->n.viommu, self->n.devid, VSID,
 					 &id));
 	EXPECT_EQ(-EEXIST, vdevice_alloc(self->n.iommufd, self->n.viommu, self->n.devid, VSID + 1,
@@ -635,7 +635,7 @@ TEST_F(nest, vdevice)
 	ASSERT_EQ(0, iommufd_destroy(self->n.iommufd, self->vdevice));
 	EXPECT_EQ(-ENOENT, iommufd_destroy(self->n.iommufd, self->vdevice));
 
-	/* Without a name in the guest there are no tables of the guest. */
+	/* Without an ID in the guest, the device cannot use the guest's tables. */
 	EXPECT_EQ(-ENOENT, vfio_attach(self->s.fd, &pt));
 	pt = self->s.ioas;
 	EXPECT_EQ(0, vfio_attach(self->s.fd, &pt));
@@ -646,7 +646,7 @@ TEST_F(nest, vdevice)
 	EXPECT_EQ(0, dma_by(self, self->hwpt, IOVA));
 }
 
-/* Destroyed beginning with any object: those in use are refused, all go in the end. */
+/* Destroy objects in any order: those in use cannot be, but all are in the end. */
 FIXTURE(order)
 {
 	int unused;
@@ -701,7 +701,7 @@ TEST_F(order, destroyed)
 		pt = objects[n - 1];
 		ASSERT_EQ(0, vfio_attach(data.s.fd, &pt));
 
-		/* Attached: what the device's DMA goes through stays. */
+		/* While attached, everything that the device's DMA uses stays. */
 		EXPECT_EQ(-EBUSY, iommufd_destroy(data.n.iommufd, data.n.ioas));
 		EXPECT_EQ(-EBUSY, iommufd_destroy(data.n.iommufd, data.n.parent));
 		EXPECT_EQ(-EBUSY, iommufd_destroy(data.n.iommufd, objects[n - 1]));
@@ -726,7 +726,7 @@ TEST_F(order, destroyed)
 				if (!objects[at])
 					continue;
 				err = iommufd_destroy(data.n.iommufd, objects[at]);
-				/* With the device went its vDEVICE, sooner or later. */
+				/* Its vDEVICE is destroyed with the device, sooner or later. */
 				EXPECT_TRUE(!err || err == -EBUSY ||
 					    (err == -ENOENT && at == 3 && start >= 3));
 				if (err == -EBUSY)
@@ -741,7 +741,7 @@ TEST_F(order, destroyed)
 	}
 }
 
-/* The file is closed with all of it in use. The context knows what was the guest's still. */
+/* The file is closed with everything in use. The guest's objects stay in the context. */
 TEST_F(nest, closed)
 {
 	u32 id, pt = self->hwpt;
@@ -759,7 +759,7 @@ TEST_F(nest, closed)
 	ASSERT_EQ(0, config_master(self->s.fd, true));
 	EXPECT_EQ(-1, dma(self));
 	if (self->smmu) {
-		/* It was of the device that is no more; its number is free again. */
+		/* It was destroyed with the device; its ID is free again. */
 		EXPECT_EQ(-ENOENT, iommufd_destroy(self->n.iommufd, self->vdevice));
 		EXPECT_EQ(-ENOENT, vfio_attach(self->s.fd, &pt));
 		ASSERT_EQ(0, vdevice_alloc(self->n.iommufd, self->n.viommu, self->n.devid, VSID,
@@ -774,7 +774,7 @@ TEST_F(nest, closed)
 	EXPECT_EQ(0, dma_by(self, self->hwpt, IOVA));
 }
 
-/* The context goes first: the device keeps it, and the tables. */
+/* The context is closed first: the device keeps it, and the tables. */
 TEST_F(nest, context_closed)
 {
 	EXPECT_EQ(0, dma_by(self, self->hwpt, IOVA));
@@ -787,7 +787,7 @@ TEST_F(nest, context_closed)
 	ASSERT_EQ(0, session_open(&self->s, device_bdf(DEV_EDU)));
 }
 
-/* A VMM dies at any time. */
+/* A VMM may be killed at any time. */
 TEST_F(nest, killed)
 {
 	char bdf[BDF_LEN];
@@ -809,7 +809,7 @@ TEST_F(nest, killed)
 		pause();
 	}
 	close(ready[1]);
-	/* All that is left of it is the child's. */
+	/* Only the child's references are left. */
 	bar_unmap(self->s.fd, 0, self->bar);
 	session_close(&self->s);
 	close(self->events);
@@ -830,7 +830,7 @@ static void *unbind_thread(void *arg)
 	return NULL;
 }
 
-/* The host wants the device back, and gets it, out of two stages. */
+/* The host wants the device back, and gets it, with two stages in use. */
 TEST_F(nest, unbound)
 {
 	const char *bdf = device_bdf(DEV_EDU);
@@ -847,7 +847,7 @@ TEST_F(nest, unbound)
 	self->s.fd = -1;
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, self->err);
-	/* The guest's memory, tables and IOMMU are the VMM's still. */
+	/* The VMM still has the guest's memory, tables and IOMMU. */
 	EXPECT_EQ(0, iommufd_destroy(self->n.iommufd, self->hwpt));
 	ASSERT_EQ(0, sysfs_rebind(bdf));
 	session_close(&self->s);
@@ -856,7 +856,7 @@ TEST_F(nest, unbound)
 
 #define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
 
-/* And if the user does not let go, it is taken. */
+/* If the user does not release it, it is taken away. */
 TEST_F(nest, revoked)
 {
 	const char *bdf = device_bdf(DEV_EDU);
@@ -874,16 +874,16 @@ TEST_F(nest, revoked)
 	pt = self->hwpt;
 	EXPECT_EQ(-ENODEV, vfio_attach(self->s.fd, &pt));
 	EXPECT_EQ(-ENODEV, vfio_detach(self->s.fd));
-	/* iommufd does not know the device any more, nor what it was called in the guest. */
+	/* iommufd does not know the device any more, nor its ID in the guest. */
 	EXPECT_EQ(-ENOENT, vdevice_alloc(self->n.iommufd, self->n.viommu ?: self->n.parent,
 					 self->n.devid, VSID + 1, &id));
 	if (self->smmu)
 		EXPECT_EQ(-ENOENT, iommufd_destroy(self->n.iommufd, self->vdevice));
-	/* What the guest says of its tables is still heard, as if it were there. */
+	/* Invalidations of the guest's tables still succeed. */
 	EXPECT_EQ(0, stage1_invalidate_all(&self->s1, self->hwpt));
 	EXPECT_EQ(0, iommufd_destroy(self->n.iommufd, self->hwpt));
 
-	/* The next one finds nothing of it. */
+	/* The next user is not affected. */
 	ASSERT_EQ(0, sysfs_rebind(bdf));
 	ASSERT_EQ(0, session_open(&next, bdf));
 	self->bar = NULL;
@@ -905,7 +905,7 @@ static void *swap_thread(void *arg)
 		if (i % 7 == 6) {
 			vfio_detach(self->s.fd);
 		} else if (vfio_attach(self->s.fd, &pt)) {
-			/* Only ever for want of the vDEVICE that the other thread has taken away */
+			/* Fails only without the vDEVICE, which the other thread has destroyed. */
 			self->err |= pt != self->hwpt;
 		}
 		if (self->smmu && i % 5 == 4) {
@@ -919,7 +919,7 @@ static void *swap_thread(void *arg)
 	return NULL;
 }
 
-/* Two threads of a VMM in each other's way: nothing breaks, and then all is as it should be. */
+/* Two conflicting threads of a VMM: nothing breaks, and everything works afterwards. */
 TEST_F(nest, two_threads)
 {
 	pthread_t threads[2];
@@ -943,9 +943,9 @@ TEST_F(nest, two_threads)
 }
 
 /*
- * DMA without a pause, by nvme: its queues are at the same addresses in all page tables, the data
- * page is not. So if the queues got lost for a moment, the device would be stuck, and the data
- * shows which of the tables it was that a command went through.
+ * Continuous DMA by nvme: its queues are at the same addresses in all page tables, but not the data
+ * page. So if the queues were unmapped for a moment, the device would get stuck, and the data shows
+ * which of the tables a command has used.
  */
 FIXTURE(storm)
 {
@@ -962,14 +962,14 @@ FIXTURE(storm)
 	int err;
 };
 
-/* The page tables that are swapped for each other */
+/* The page tables that replace each other */
 FIXTURE_VARIANT(storm)
 {
 	bool parent;
 	bool ioas;
 };
 
-/* Two of the guest's, two of the VMM's, and those of a guest that turns its IOMMU on and off */
+/* Two of the guest, two of the VMM, and those of a guest that turns its IOMMU on and off */
 FIXTURE_VARIANT_ADD(storm, stage1_and_stage1) {};
 FIXTURE_VARIANT_ADD(storm, stage1_and_parent) { .parent = true };
 FIXTURE_VARIANT_ADD(storm, stage1_and_ioas) { .ioas = true };
@@ -980,7 +980,7 @@ static int storm_tables(FIXTURE_DATA(storm) *self, const FIXTURE_VARIANT(storm) 
 	struct stage1 s1;
 	int err;
 
-	/* Queues and data, and the data page of the other table; the addresses of the guest's */
+	/* Guest addresses of queues and data, and of the data page of the other table */
 	self->gpa = guest_page(&self->n);
 	guest_page(&self->n);
 	guest_page(&self->n);
@@ -1027,11 +1027,11 @@ FIXTURE_SETUP(storm)
 	ASSERT_EQ(0, err);
 	if (self->n.type == IOMMU_HW_INFO_TYPE_INTEL_VTD) {
 		session_close(&self->s);
-		SKIP(return, "VT-d's driver has the device blocked for a moment");
+		SKIP(return, "the VT-d driver blocks the device for a moment");
 	}
 	if (self->n.viommu && variant->ioas) {
 		session_close(&self->s);
-		SKIP(return, "the SMMU's driver has the stream table entry invalid for a moment");
+		SKIP(return, "the SMMU driver invalidates the stream table entry for a moment");
 	}
 	if (self->n.viommu)
 		ASSERT_EQ(0, vdevice_alloc(self->n.iommufd, self->n.viommu, self->n.devid, VSID,
@@ -1071,7 +1071,7 @@ TEST_F(storm, replaced_under_dma)
 	bool here, there;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, replace_thread, self));
-	/* Until it has been seen to go through both, many times */
+	/* Until it has used both of them many times */
 	while (count++ < 20000 && (at[0] < 100 || at[1] < 100)) {
 		memset(self->data[0], 0, 64);
 		memset(self->data[1], 0, 64);

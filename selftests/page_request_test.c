@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page requests: a device that has found no page asks for it, and waits; the user finds the request
- * in a fault queue, maps the page and answers. Done by edu-pasid, which only the QEMU of
+ * Page requests: a device requests a page that is not present, and waits; the user reads the
+ * request from a fault queue, maps the page and responds. With edu-pasid, which only the QEMU of
  * qemu-tests/qemu has, behind its VT-d (vm --iommu intel-nested --device edu-pasid).
  */
 #include <errno.h>
@@ -23,7 +23,7 @@
 #define PATTERN 0xa5
 #define RUNNING_FOR_MS 300
 
-/* A session whose device is attached to a page table with a fault queue, and without any page */
+/* A session whose device is attached to an empty page table with a fault queue */
 struct asker {
 	struct session s;
 	struct nesting n;
@@ -49,7 +49,7 @@ static int detach(struct asker *a)
 	return a->pasid ? vfio_detach_pasid(a->s.fd, a->pasid) : vfio_detach(a->s.fd);
 }
 
-/* Its table: of two stages, or one that iommufd fills */
+/* Its table: with two stages, or one that iommufd fills */
 static int asker_hwpt(struct asker *a)
 {
 	u32 flags = a->pasid ? IOMMU_HWPT_ALLOC_PASID : 0;
@@ -168,7 +168,7 @@ static int answer(struct asker *a, u32 cookie, u32 code)
 	return write(a->faults, &response, sizeof(response)) < 0 ? -errno : 0;
 }
 
-/* Have the device ask, and wait until the request is in the queue. */
+/* Make the device request its page, and wait until the request is in the queue. */
 static int ask(struct asker *a)
 {
 	struct pollfd pfd = { .fd = a->faults, .events = POLLIN };
@@ -177,7 +177,7 @@ static int ask(struct asker *a)
 	return poll(&pfd, 1, IRQ_TIMEOUT_MS) == 1 ? 0 : -ETIMEDOUT;
 }
 
-/* All of it once: with the page mapped when it is asked for. */
+/* The whole sequence: map the page when it is requested. */
 static bool pages_in(struct asker *a)
 {
 	struct iommu_hwpt_pgfault fault;
@@ -226,7 +226,7 @@ FIXTURE_TEARDOWN(request)
 	asker_close(&self->a);
 }
 
-/* The user sees both capabilities, as the host has set them, and cannot change that. */
+/* The user sees both capabilities as set by the host, and cannot change them. */
 TEST_F(request, capabilities)
 {
 	struct asker *a = &self->a;
@@ -261,7 +261,7 @@ TEST_F(request, answered)
 	EXPECT_EQ(a->pasid, fault.pasid);
 	EXPECT_EQ(IOMMU_PGFAULT_PERM_READ | IOMMU_PGFAULT_PERM_WRITE, fault.perm);
 	EXPECT_EQ(IOVA, fault.addr);
-	/* It waits for as long as it takes. */
+	/* It waits without a time limit. */
 	usleep(RUNNING_FOR_MS * 1000);
 	EXPECT_TRUE(edu_dma_running(a->bar));
 	EXPECT_EQ(EDU_NO_RESPONSE, edu_page_response(a->bar));
@@ -295,7 +295,7 @@ TEST_F(request, refused)
 	EXPECT_TRUE(pages_in(a));
 }
 
-/* Whoever takes the page table away has answered: there will be no page. */
+/* Detaching the page table is a negative response. */
 TEST_F(request, detached)
 {
 	struct asker *a = &self->a;
@@ -316,7 +316,7 @@ TEST_F(request, detached)
 		ASSERT_EQ(0, attach(a, a->hwpt));
 		EXPECT_TRUE(pages_in(a));
 	}
-	/* Without a table, nobody can be asked. */
+	/* Without a table, requests go nowhere. */
 	ASSERT_EQ(0, detach(a));
 	edu_ask_and_write(a->bar, a->pasid, IOVA, 0, LEN);
 	EXPECT_EQ(0, edu_dma_end(a->bar));
@@ -325,7 +325,7 @@ TEST_F(request, detached)
 	EXPECT_EQ(0, iommufd_destroy(a->s.iommufd, a->hwpt));
 }
 
-/* And who puts another in its place, be it one of the same queue. */
+/* So is replacing it, even with one of the same queue. */
 TEST_F(request, replaced)
 {
 	struct asker *a = &self->a;
@@ -345,7 +345,7 @@ TEST_F(request, replaced)
 	EXPECT_EQ(-EBUSY, iommufd_destroy(a->s.iommufd, a->hwpt));
 }
 
-/* A request dies with a reset; who answers it is not told, and the device that asks again is. */
+/* A reset cancels a request: a response to it is ignored, but the device can request again. */
 TEST_F(request, reset)
 {
 	struct asker *a = &self->a;
@@ -382,14 +382,14 @@ TEST_F(request, closed)
 		close(a->faults);
 		session_close(&a->s);
 
-		/* The next one is asked for their pages only. */
+		/* The next user gets only requests for their own pages. */
 		ASSERT_EQ(0, asker_open(a, self->bdf));
 		EXPECT_TRUE(no_request(a));
 		EXPECT_TRUE(pages_in(a));
 	}
 }
 
-/* The queue goes first; the table keeps what is in it until it goes too. */
+/* The queue is closed first; the table keeps its requests until it is destroyed, too. */
 TEST_F(request, context_closed)
 {
 	struct asker *a = &self->a;

@@ -2,7 +2,7 @@
 /*
  * PASIDs: one device, many address spaces, each transfer saying whose it is. Done by edu-pasid,
  * which only the QEMU of qemu-tests/qemu has, behind an IOMMU that knows PASIDs: VT-d in scalable
- * mode (vm --patched-qemu --iommu intel-scalable --device edu-pasid).
+ * mode (vm --iommu intel-scalable --device edu-pasid).
  */
 #include <errno.h>
 #include <pthread.h>
@@ -26,7 +26,7 @@ static int attach_device(int fd, u32 pt)
 	return vfio_attach(fd, &pt);
 }
 
-/* A page table fit for PASIDs. All of a device's must be, its own among them. */
+/* A page table for PASIDs. All of a device's tables must be made like this, even its own. */
 static int hwpt_alloc_pasid(int iommufd, u32 devid, u32 ioas, u32 *hwpt)
 {
 	struct iommu_hwpt_alloc cmd = {
@@ -45,7 +45,7 @@ FIXTURE(pasid)
 	char bdf[BDF_LEN];
 	struct session s;
 	unsigned int cap;
-	/* How many PASIDs the device has, 0 not among them */
+	/* Number of PASIDs of the device, not counting 0 */
 	u32 count;
 	void *bar;
 	u32 ioas[2];
@@ -94,7 +94,7 @@ FIXTURE_TEARDOWN(pasid)
 	session_close(&self->s);
 }
 
-/* The file itself: a mapping would keep it. iommufd's stays. */
+/* Unmap and close the device's file, but keep iommufd's. */
 static void close_device(FIXTURE_DATA(pasid) *self)
 {
 	bar_unmap(self->s.fd, 0, self->bar);
@@ -102,7 +102,7 @@ static void close_device(FIXTURE_DATA(pasid) *self)
 	self->s.fd = -1;
 }
 
-/* Where do 64 bytes end up that the device writes with the PASID? Bit n: in mem[n]. */
+/* Write 64 bytes with the PASID. Bit n of the result: they have arrived in mem[n]. */
 static int lands(FIXTURE_DATA(pasid) *self, void *bar, u32 pasid)
 {
 	int i, ret, where = 0;
@@ -119,7 +119,7 @@ static int lands(FIXTURE_DATA(pasid) *self, void *bar, u32 pasid)
 	return ret ?: where;
 }
 
-/* The host owns the capability: it is on, and not shown. How many there are iommufd tells. */
+/* The host owns the capability: it is on, and hidden. iommufd reports the number of PASIDs. */
 TEST_F(pasid, capability)
 {
 	u16 word;
@@ -131,7 +131,7 @@ TEST_F(pasid, capability)
 	EXPECT_EQ(0, config_ecap(self->s.fd, PCI_EXT_CAP_ID_PASID));
 }
 
-/* Nor can it be reached blindly. The in-tree driver writes to it. */
+/* Nor can it be written without being visible, as with the in-tree driver. */
 TEST_F(pasid, capability_written)
 {
 	u16 word;
@@ -152,7 +152,7 @@ TEST_F(pasid, each_its_own)
 	EXPECT_EQ(2, lands(self, self->bar, 2));
 	EXPECT_EQ(0, lands(self, self->bar, 3));
 
-	/* Each goes alone. */
+	/* Each is detached separately. */
 	ASSERT_EQ(0, vfio_detach_pasid(self->s.fd, 1));
 	EXPECT_EQ(0, lands(self, self->bar, 1));
 	EXPECT_EQ(2, lands(self, self->bar, 2));
@@ -169,7 +169,7 @@ TEST_F(pasid, replaced)
 	EXPECT_EQ(2, lands(self, self->bar, 5));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[0]));
 
-	/* By the same, and by what is none: all stays. */
+	/* Replacing with the same one, or with something invalid, changes nothing. */
 	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 5, self->hwpt[1]));
 	EXPECT_EQ(-ENOENT, vfio_attach_pasid(self->s.fd, 5, self->hwpt[0]));
 	EXPECT_EQ(-EINVAL, vfio_attach_pasid(self->s.fd, 5, self->s.devid));
@@ -179,7 +179,7 @@ TEST_F(pasid, replaced)
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[1]));
 }
 
-/* A mapping that goes is gone for the PASID. */
+/* An unmapped page is gone for the PASID. */
 TEST_F(pasid, unmapped)
 {
 	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 1, self->hwpt[0]));
@@ -188,7 +188,7 @@ TEST_F(pasid, unmapped)
 	EXPECT_EQ(0, lands(self, self->bar, 1));
 }
 
-/* Page tables that are not for PASIDs, beside those that are. */
+/* Page tables that are not for PASIDs, along with those that are. */
 TEST_F(pasid, page_tables)
 {
 	u32 plain;
@@ -227,7 +227,7 @@ TEST_F(pasid, limits)
 	EXPECT_EQ(1, lands(self, self->bar, last));
 }
 
-/* 0 is the device without one. In-tree, it is attached, and then not known to be. */
+/* 0 is the device without a PASID. In-tree can attach it, but then does not know about it. */
 TEST_F(pasid, zero)
 {
 	OURS_ONLY();
@@ -266,13 +266,13 @@ TEST_F(pasid, all_of_them)
 	EXPECT_EQ(1, lands(self, self->bar, self->count / 2));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[1]));
 	EXPECT_EQ(-EBUSY, iommufd_destroy(self->s.iommufd, self->hwpt[0]));
-	/* The rest is for close(). */
+	/* close() cleans up the rest. */
 	close_device(self);
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->hwpt[0]));
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->ioas[0]));
 }
 
-/* Nothing of a session's PASIDs is there in the next one's. */
+/* The PASIDs of a session do not exist in the next one. */
 TEST_F(pasid, closed)
 {
 	struct session next;
@@ -335,7 +335,7 @@ TEST_F(pasid, killed)
 	session_close(&next);
 }
 
-/* The file stays open, and keeps nothing. */
+/* The file stays open, but keeps no PASIDs. */
 TEST_F(pasid, revoked)
 {
 	char grace[32];
@@ -355,7 +355,7 @@ TEST_F(pasid, revoked)
 	EXPECT_EQ(0, sysfs_rebind(self->bdf));
 }
 
-/* The function forgets in a reset that it may use PASIDs, and the host turns that on again. */
+/* A reset disables PASIDs in the function, and the host enables them again. */
 TEST_F(pasid, reset)
 {
 	ASSERT_EQ(0, vfio_attach_pasid(self->s.fd, 1, self->hwpt[0]));
@@ -364,7 +364,7 @@ TEST_F(pasid, reset)
 	ASSERT_EQ(0, config_master(self->s.fd, true));
 	EXPECT_EQ(1, lands(self, self->bar, 1));
 	EXPECT_EQ(2, lands(self, self->bar, 2));
-	/* As before, the rest goes nowhere. */
+	/* As before, other PASIDs lead nowhere. */
 	EXPECT_EQ(0, lands(self, self->bar, 3));
 }
 

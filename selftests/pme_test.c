@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Power management events: a device in low power that something has happened to. Done by edu-pasid
- * (vm --patched-qemu --device edu-pasid), whose events Linux finds when it looks, once in a second.
+ * (vm --device edu-pasid), whose events Linux finds when it looks, once in a second.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ FIXTURE(pme)
 {
 	char bdf[BDF_LEN];
 	struct session s;
-	/* Where the hardware has its power management capability */
+	/* Offset of the hardware's power management capability */
 	unsigned int pm;
 	void *bar;
 };
@@ -34,7 +34,7 @@ static int report_event(const char *bdf)
 			   strtoul(bdf + strlen("0000:"), NULL, 16));
 }
 
-/* Of the hardware, past the driver */
+/* The hardware's register, bypassing the driver */
 static u16 pmcsr(FIXTURE_DATA(pme) *self)
 {
 	u16 val = 0xffff;
@@ -90,7 +90,7 @@ FIXTURE_TEARDOWN(pme)
 	session_close(&self->s);
 }
 
-/* Its user is told, and has it back. */
+/* Its user is notified, and can use it again. */
 TEST_F(pme, wakes_up)
 {
 	int efd = event_new(), i;
@@ -106,7 +106,7 @@ TEST_F(pme, wakes_up)
 		EXPECT_EQ(1, event_wait(efd));
 		EXPECT_EQ(0, mmio_peek32(self->bar, &val));
 		EXPECT_EQ(EDU_ID_VALUE, val);
-		/* The user is told before the kernel says that it is done. */
+		/* The user is notified before the kernel reports the new state. */
 		EXPECT_TRUE(power_becomes(self->bdf, "power/runtime_status", "active"));
 		EXPECT_TRUE(power_is(self->bdf, "power_state", "D0"));
 		EXPECT_EQ(0, pmcsr(self) & (PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS |
@@ -115,7 +115,7 @@ TEST_F(pme, wakes_up)
 	close(efd);
 }
 
-/* Who did not want to be told goes on to sleep, until they touch it. */
+/* Without an eventfd, the device goes back to sleep until its user accesses it. */
 TEST_F(pme, without_eventfd)
 {
 	u32 val;
@@ -130,7 +130,7 @@ TEST_F(pme, without_eventfd)
 	EXPECT_EQ(EDU_ID_VALUE, val);
 }
 
-/* While it is nobody's, it is nobody's concern. */
+/* Without a user, an event has no effect. */
 TEST_F(pme, idle)
 {
 	u32 val;
@@ -149,7 +149,7 @@ TEST_F(pme, idle)
 	EXPECT_EQ(EDU_ID_VALUE, val);
 }
 
-/* They are the host's: the user sees a device without, whatever they write. */
+/* They belong to the host: the user sees a device without them, whatever they write. */
 TEST_F(pme, the_users_registers)
 {
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
@@ -161,7 +161,7 @@ TEST_F(pme, the_users_registers)
 	EXPECT_EQ(0, config_read(self->s.fd, pos + PCI_PM_CTRL, 2) &
 		  (PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS));
 	EXPECT_EQ(0, pmcsr(self) & PCI_PM_CTRL_PME_ENABLE);
-	/* Nor do they see what the device reports. */
+	/* Nor do they see events of the device. */
 	ASSERT_EQ(0, report_event(self->bdf));
 	EXPECT_EQ(PCI_PM_CTRL_PME_STATUS, pmcsr(self) & PCI_PM_CTRL_PME_STATUS);
 	EXPECT_EQ(0, config_read(self->s.fd, pos + PCI_PM_CTRL, 2) & PCI_PM_CTRL_PME_STATUS);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the in-tree driver does not do: a device that is opened again soon is still awake; one that
- * nobody uses stays out of D3cold; one that sleeps, or follows eventfds, can be taken away; and bus
- * mastering by ioctl.
+ * What the in-tree driver does not do: a device that is soon opened again stays awake; an unused
+ * one does not go to D3cold; one that sleeps, or is written to by ioeventfds, can be taken away;
+ * and bus mastering by ioctl.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -69,7 +69,7 @@ FIXTURE_TEARDOWN(power)
 	sysfs_rebind(self->bdf);
 }
 
-/* A delay that no test lives to see the end of: it is awake from one session to the next. */
+/* With a delay that does not end during a test, it stays awake between sessions. */
 TEST_F(power, stays_awake_for_a_while)
 {
 	char before[32], after[32];
@@ -85,12 +85,12 @@ TEST_F(power, stays_awake_for_a_while)
 	ASSERT_LT(0, sysfs_read(after, sizeof(after),
 				"/sys/bus/pci/devices/%s/power/runtime_suspended_time", self->bdf));
 	EXPECT_STREQ(before, after);
-	/* Over at once when it is made shorter. */
+	/* Making the delay shorter suspends it at once. */
 	power_no_delay(self->bdf);
 	EXPECT_TRUE(power_sleeps(self->bdf));
 }
 
-/* In-tree, its size is 0 then, and reading it ENOMEM. */
+/* In-tree, its size is 0 then, and reading it fails with ENOMEM. */
 TEST_F(power, rom_in_d3hot)
 {
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
@@ -107,7 +107,7 @@ TEST_F(power, rom_in_d3hot)
 	EXPECT_EQ(-EIO, region_pread(self->s.fd, VFIO_PCI_ROM_REGION_INDEX, 0, &byte, 1));
 }
 
-/* In-tree, messages are turned on in D0 only. */
+/* In-tree, messages can be turned on in D0 only. */
 TEST_F(power, messages_in_d3hot)
 {
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
@@ -142,7 +142,7 @@ TEST_F(power, taken_away_asleep)
 		ASSERT_EQ(0, sysfs_unbind(self->bdf));
 		EXPECT_EQ(i, event_take(efd));
 		EXPECT_EQ(-ENODEV, low_power_exit(self->s.fd));
-		/* As nobody had touched it: awake, and bound to nobody. */
+		/* As if it had not been used: awake, and without a driver. */
 		EXPECT_TRUE(power_is(self->bdf, "power/runtime_status", "active"));
 		session_close(&self->s);
 		ASSERT_EQ(0, sysfs_rebind(self->bdf));
@@ -168,7 +168,7 @@ static void *read_thread(void *arg)
 	return NULL;
 }
 
-/* Let in while it was awake: what is read of one that sleeps by now is nothing. */
+/* A read that entered while the device was awake must fail if it sleeps by now. */
 TEST_F(power, asleep_before_it_is_read)
 {
 	struct reader r = { .fd = self->s.fd };
@@ -185,7 +185,7 @@ TEST_F(power, asleep_before_it_is_read)
 	ASSERT_EQ(0, module_unload("odd-function"));
 	pthread_join(thread, NULL);
 	EXPECT_EQ(-EIO, r.got);
-	/* Who comes now wakes it up. */
+	/* The next read wakes it up. */
 	EXPECT_LE(0, config_read(self->s.fd, PCI_COMMAND, 4));
 	EXPECT_EQ(0, low_power_exit(self->s.fd));
 }
@@ -204,7 +204,7 @@ static void *signal_on(void *arg)
 	return NULL;
 }
 
-/* Somebody signals on and on: neither resets, low power nor the end of all can be held up. */
+/* Signaling all the time must delay neither resets, low power nor revocation. */
 TEST_F(power, taken_away_while_eventfds_are_signalled)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -214,7 +214,7 @@ TEST_F(power, taken_away_while_eventfds_are_signalled)
 	pthread_t thread;
 	int i;
 
-	/* Register 0 of all of them can be written to without harm, if it is no MSI-X table. */
+	/* Register 0 can be written without harm in all of them, unless it is the MSI-X table. */
 	for (bar = 0; bar < 6; bar++) {
 		ASSERT_EQ(0, region_info(self->s.fd, bar, &region));
 		if (!(region.flags & VFIO_REGION_INFO_FLAG_MMAP))
@@ -261,7 +261,7 @@ TEST_F(power, bus_master)
 
 	ASSERT_EQ(0, set_master(self->s.fd, VFIO_DEVICE_FEATURE_SET_MASTER));
 	EXPECT_NE(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
-	/* The rest of the register is as it was. */
+	/* The rest of the register is unchanged. */
 	EXPECT_NE(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
 	ASSERT_EQ(2, sysfs_config(self->bdf, PCI_COMMAND, &command, 2));
 	EXPECT_NE(0, command & PCI_COMMAND_MASTER);
@@ -273,7 +273,7 @@ TEST_F(power, bus_master)
 	EXPECT_EQ(0, command & PCI_COMMAND_MASTER);
 }
 
-/* What an administrator had chosen, before and meanwhile, is not forgotten. */
+/* The administrator's choice, before or in the meantime, is preserved. */
 TEST_F(power, control)
 {
 	const char *control = "/sys/bus/pci/devices/%s/power/control";
@@ -298,7 +298,7 @@ TEST_F(power, control)
 	EXPECT_TRUE(power_sleeps(self->bdf));
 }
 
-/* The last one behind a port that the kernel would let sleep: those of others are slots. */
+/* Find a device behind a port that the kernel allows to sleep, which excludes hot-plug slots. */
 static int behind_sleepy_port(char bdf[BDF_LEN], char port[BDF_LEN])
 {
 	char next[BDF_LEN], its[BDF_LEN];
@@ -315,7 +315,7 @@ static int behind_sleepy_port(char bdf[BDF_LEN], char port[BDF_LEN])
 	return err;
 }
 
-/* D3cold is what a device is in when its port sleeps, for all that the kernel knows. */
+/* For the kernel, a device is in D3cold when its port sleeps. */
 TEST(d3cold)
 {
 	char bdf[BDF_LEN], port[BDF_LEN];
@@ -324,13 +324,13 @@ TEST(d3cold)
 	OURS_ONLY();
 	if (behind_sleepy_port(bdf, port))
 		SKIP(return, "no port that could sleep");
-	/* It is not where there is no power management, as in edu. */
+	/* It is off in devices without power management, like edu. */
 	ASSERT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/d3cold_allowed", bdf));
 	ASSERT_EQ(0, session_open(&s, bdf));
 	session_close(&s);
 	power_no_delay(bdf);
 	ASSERT_TRUE(power_sleeps(bdf));
-	/* It would sleep before this returns. */
+	/* If allowed, the port would sleep before this returns. */
 	power_no_delay(port);
 	EXPECT_TRUE(power_is(port, "power/runtime_status", "active"));
 
@@ -345,11 +345,11 @@ TEST(d3cold)
 	EXPECT_TRUE(power_is(port, "power/runtime_status", "active"));
 
 	ASSERT_EQ(0, sysfs_unbind(bdf));
-	/* Its next driver has to do without it no more than without anything else. */
+	/* For the next driver, D3cold is allowed again. */
 	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", bdf));
 	EXPECT_TRUE(power_sleeps(port));
 	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", bdf));
-	/* And before its first user */
+	/* Before its first user, the port stays awake, too. */
 	ASSERT_EQ(0, sysfs_rebind(bdf));
 	power_no_delay(bdf);
 	EXPECT_TRUE(power_sleeps(bdf));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Power: a device that nobody uses sleeps; one in low power does, until it is called. */
+/* Power: an unused device sleeps; so does one in low power, until it is accessed. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,10 +15,10 @@
 #include "lib/power.h"
 #include "lib/region.h"
 
-/* Reset by FLR needs the time that the specification gives it, several times over. */
+/* FLR needs the time that the specification allows, several times. */
 #define ROUNDS 20
 
-/* Not in D3hot if it has no power management. */
+/* Without power management, it is not in D3hot. */
 static bool in_low_state(const char *bdf, bool has_pm)
 {
 	return has_pm ? power_becomes(bdf, "power_state", "D3hot") :
@@ -89,13 +89,13 @@ TEST_F(power, idle)
 	ASSERT_EQ(0, session_open(&self->s, self->bdf));
 	EXPECT_TRUE(power_awake(self->bdf));
 	EXPECT_EQ(4, region_pread(self->s.fd, self->bar, 0, &val, 4));
-	/* An owner keeps it awake. */
+	/* The owner keeps it awake. */
 	EXPECT_TRUE(!power_is(self->bdf, "power/runtime_usage", "0"));
 	EXPECT_TRUE(power_awake(self->bdf));
 	self->map = bar_map(self->s.fd, self->bar, 0, 0x1000);
 }
 
-/* The PCI core gives a device its configuration back that has forgotten it. */
+/* If the device loses its configuration, the PCI core restores it. */
 TEST_F(power, idle_and_config)
 {
 	u8 before[256], after[256];
@@ -114,7 +114,7 @@ TEST_F(power, unbind_while_idle)
 	close_all(self);
 	ASSERT_TRUE(power_sleeps(self->bdf));
 	ASSERT_EQ(0, sysfs_unbind(self->bdf));
-	/* For whoever has it next, runtime PM is as nobody had touched it. */
+	/* For the next driver, the state of runtime PM is unchanged. */
 	EXPECT_TRUE(power_is(self->bdf, "power/control", "on"));
 	ASSERT_EQ(0, sysfs_rebind(self->bdf));
 	EXPECT_TRUE(power_is(self->bdf, "power/control", "auto"));
@@ -153,7 +153,7 @@ TEST_F(power, low_power)
 	EXPECT_TRUE(in_low_state(self->bdf, self->has_pm));
 	EXPECT_EQ(-EFAULT, mmio_peek32(self->map, &val));
 
-	/* A call wakes it, for as long as it lasts. */
+	/* A call wakes it up for its duration. */
 	EXPECT_EQ(4, region_pread(self->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, &word, 4));
 	EXPECT_NE(~0u, word);
 	EXPECT_TRUE(power_sleeps(self->bdf));
@@ -170,7 +170,7 @@ TEST_F(power, low_power)
 	EXPECT_TRUE(power_awake(self->bdf));
 	EXPECT_EQ(0, mmio_peek32(self->map, &val));
 	EXPECT_EQ(0, low_power_exit(self->s.fd));
-	/* And again: references are as they were. */
+	/* And again: no reference is lost or leaked. */
 	ASSERT_EQ(0, low_power_entry(self->s.fd));
 	EXPECT_TRUE(power_sleeps(self->bdf));
 	ASSERT_EQ(0, low_power_exit(self->s.fd));
@@ -192,21 +192,21 @@ TEST_F(power, wakeup)
 		ASSERT_TRUE(power_sleeps(self->bdf));
 		EXPECT_EQ(0, event_take(efd));
 		EXPECT_EQ(-EFAULT, mmio_peek32(self->map, &val));
-		/* It is woken, and stays so. */
+		/* It is woken up, and stays awake. */
 		EXPECT_EQ(4, region_pread(self->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, &word, 4));
 		EXPECT_EQ(1, event_take(efd));
 		EXPECT_EQ(0, mmio_peek32(self->map, &val));
 		EXPECT_TRUE(power_awake(self->bdf));
 	}
 
-	/* By its end, too. */
+	/* The end of low power also wakes it up. */
 	ASSERT_EQ(0, low_power_entry_with_wakeup(self->s.fd, efd));
 	ASSERT_TRUE(power_sleeps(self->bdf));
 	ASSERT_EQ(0, low_power_exit(self->s.fd));
 	EXPECT_EQ(1, event_take(efd));
 	EXPECT_EQ(0, mmio_peek32(self->map, &val));
 
-	/* By the host, as a PME would. */
+	/* So does the host, like a PME. */
 	ASSERT_EQ(0, low_power_entry_with_wakeup(self->s.fd, efd));
 	ASSERT_TRUE(power_sleeps(self->bdf));
 	ASSERT_EQ(0, sysfs_write("on", "/sys/bus/pci/devices/%s/power/control", self->bdf));
@@ -217,7 +217,7 @@ TEST_F(power, wakeup)
 	close(efd);
 }
 
-/* The user need not keep it. */
+/* The user need not keep the eventfd open. */
 TEST_F(power, wakeup_eventfd_closed)
 {
 	int efd = event_new();
@@ -276,7 +276,7 @@ TEST_F(power, killed_in_low_power)
 	EXPECT_EQ(0, mmio_peek32(self->map, &val));
 }
 
-/* What the user has set up stands when it wakes up. */
+/* The user's setup is intact after it wakes up. */
 TEST_F(power, state_stays)
 {
 	u8 before[256], after[256];
@@ -299,7 +299,7 @@ TEST_F(power, state_stays)
 		EXPECT_LE(1, event_take(efd)) {
 			TH_LOG("interrupt index %d", i);
 		}
-		/* Or what is allowed asleep is an interrupt anew. */
+		/* Or an interrupt is set up again while it sleeps. */
 		ASSERT_EQ(0, low_power_entry(self->s.fd));
 		ASSERT_TRUE(power_sleeps(self->bdf));
 		EXPECT_EQ(0, irq_disable(self->s.fd, i));
@@ -350,7 +350,7 @@ TEST_F(power, from_d3hot)
 	EXPECT_EQ(0, memcmp(before, after, 64));
 }
 
-/* Nothing may fail that says nothing of low power: a call wakes the device, or finds it awake. */
+/* Calls must not fail due to low power: they wake the device up, or find it awake. */
 struct caller {
 	pthread_t thread;
 	struct session *s;
@@ -377,7 +377,7 @@ static void *call(void *arg)
 				ret = low_power_exit(c->s->fd);
 		} else {
 			ret = config_read(c->s->fd, PCI_VENDOR_ID, 2);
-			/* Asleep since it was let in: that is the other thread's doing. */
+			/* The other thread has put it to sleep after this call had entered. */
 			if (ret >= 0)
 				ret = region_pread(c->s->fd, c->bar, 0, &val, 4);
 			if (ret >= 0 || ret == -EIO)
@@ -411,7 +411,7 @@ TEST_F(power, two_threads)
 	ASSERT_EQ(0, low_power_exit(self->s.fd));
 	EXPECT_TRUE(power_awake(self->bdf));
 	EXPECT_EQ(0, mmio_peek32(self->map, &val));
-	/* No reference is lost, and none left over. */
+	/* No reference is lost or leaked. */
 	ASSERT_EQ(0, low_power_entry(self->s.fd));
 	EXPECT_TRUE(power_sleeps(self->bdf));
 	close_all(self);
@@ -421,7 +421,7 @@ TEST_F(power, two_threads)
 	self->map = bar_map(self->s.fd, self->bar, 0, 0x1000);
 }
 
-/* The parameter holds for devices that are bound from then on. */
+/* The parameter applies to devices that are bound from then on. */
 #define IDLE_D3 "/sys/module/vfio_pci/parameters/disable_idle_d3"
 
 TEST_F(power, disable_idle_d3)
@@ -437,7 +437,7 @@ TEST_F(power, disable_idle_d3)
 	ASSERT_EQ(0, session_open(&self->s, self->bdf));
 	self->map = bar_map(self->s.fd, self->bar, 0, 0x1000);
 	ASSERT_EQ(0, mmio_peek32(self->map, &val));
-	/* In low power it sleeps all the same. */
+	/* In low power, it sleeps nevertheless. */
 	ASSERT_EQ(0, low_power_entry(self->s.fd));
 	EXPECT_TRUE(power_sleeps(self->bdf));
 	close_all(self);

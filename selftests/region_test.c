@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Regions: what GET_REGION_INFO says, reading and writing in any width, mapping, faults, ROM. */
+/* Regions: GET_REGION_INFO, reading and writing with any width, mapping, faults, ROM. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -32,7 +32,7 @@ FIXTURE(region)
 		u64 size;
 		u64 flags;
 	} res[7];
-	/* Where the MSI-X table is, if at all. */
+	/* The BAR with the MSI-X table, if any. */
 	int table_bar;
 	u64 table_off;
 	u64 table_size;
@@ -84,7 +84,7 @@ TEST_F(region, info_of_bars)
 			continue;
 		}
 		EXPECT_EQ(FLAGS_RW, info.flags & FLAGS_RW);
-		/* Whatever has a page for itself can be mapped. */
+		/* BARs of whole pages can be mapped. */
 		if (self->res[i].flags & RES_IO) {
 			EXPECT_EQ(0, info.flags & VFIO_REGION_INFO_FLAG_MMAP);
 		} else {
@@ -115,7 +115,7 @@ TEST_F(region, capability_chain)
 			EXPECT_EQ(0, cap->next);
 			EXPECT_EQ(sizeof(info), full->cap_offset);
 
-			/* Too small for the chain: how large it must be, and no pointer. */
+			/* Too small for the chain: returns the required size, but no pointer. */
 			info = (struct vfio_region_info){
 				.argsz = full->argsz - 1,
 				.index = i,
@@ -130,7 +130,7 @@ TEST_F(region, capability_chain)
 	}
 }
 
-/* The first words of each BAR are plain registers in all of the devices. */
+/* In all devices, the first words of each BAR are plain registers. */
 TEST_F(region, read_equals_mapping)
 {
 	u32 word;
@@ -152,7 +152,7 @@ TEST_F(region, read_equals_mapping)
 	}
 }
 
-/* The table is the kernel's: by read and write there is nothing in it. */
+/* The table belongs to the kernel, and is hidden from read and write. */
 TEST_F(region, msix_table_is_hidden)
 {
 	u8 buf[64], ones[64];
@@ -164,13 +164,13 @@ TEST_F(region, msix_table_is_hidden)
 	memset(buf, 0, sizeof(buf));
 	ASSERT_EQ(16, region_pread(self->s.fd, self->table_bar, self->table_off, buf, 16));
 	EXPECT_EQ(0, memcmp(buf, ones, 16));
-	/* The last entry, and what follows it. */
+	/* The last entry, and the bytes after it. */
 	memset(buf, 0, sizeof(buf));
 	ASSERT_EQ(20, region_pread(self->s.fd, self->table_bar,
 				   self->table_off + self->table_size - 16, buf, 20));
 	EXPECT_EQ(0, memcmp(buf, ones, 16));
 
-	/* Writing does nothing; seen through a mapping. */
+	/* Writing does nothing, as a mapping shows. */
 	if (self->res[self->table_bar].size >= PAGE) {
 		char *p = bar_map(self->s.fd, self->table_bar, 0, 0);
 		u32 old;
@@ -199,7 +199,7 @@ TEST_F(region, ends)
 		EXPECT_EQ(-EINVAL, region_pread(self->s.fd, i, size, buf, 4));
 		EXPECT_EQ(-EINVAL, region_pwrite(self->s.fd, i, size, buf, 4));
 		EXPECT_EQ(-EINVAL, region_pread(self->s.fd, i, size + (1ull << 39), buf, 4));
-		/* Across the end: as much as there is. */
+		/* Across the end: only up to the end. */
 		EXPECT_EQ(4, region_pread(self->s.fd, i, size - 4, buf, 8));
 		EXPECT_EQ(-EFAULT, region_pread(self->s.fd, i, size - 4, NULL, 4));
 	}
@@ -237,7 +237,7 @@ TEST_F(region, mapping_refused)
 			EXPECT_NE(MAP_FAILED, p);
 			continue;
 		}
-		/* Not there, I/O, ROM, config space, VGA, no region at all. */
+		/* Missing, I/O, ROM, config space, VGA, no region at all. */
 		p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->s.fd, off);
 		EXPECT_EQ(MAP_FAILED, p)
 			TH_LOG("region %d", i);
@@ -246,7 +246,7 @@ TEST_F(region, mapping_refused)
 	EXPECT_LT(0, n);
 }
 
-/* A mapping is split, moved, inherited and made read-only as any other is, but it does not grow. */
+/* A mapping can be split, moved, inherited and made read-only like any other, but cannot grow. */
 TEST_F(region, mapping_lives)
 {
 	int i, status;
@@ -286,7 +286,7 @@ TEST_F(region, mapping_lives)
 	EXPECT_EQ(first, val);
 }
 
-/* Mappings outlive the session in no way but as an address range. */
+/* After the session, mappings are only an address range. */
 TEST_F(region, mapping_keeps_the_file)
 {
 	int i, fd;
@@ -331,7 +331,7 @@ TEST_F(region, rom)
 	ours = malloc(size);
 	theirs = malloc(size);
 	ASSERT_EQ(size, region_pread(self->s.fd, ROM, 0, ours, size));
-	/* A ROM begins so. */
+	/* The signature of a ROM. */
 	EXPECT_EQ(0x55, ours[0]);
 	EXPECT_EQ(0xaa, ours[1]);
 	ASSERT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/rom", self->s.bdf));
@@ -339,22 +339,22 @@ TEST_F(region, rom)
 	ASSERT_EQ(0, sysfs_write("0", "/sys/bus/pci/devices/%s/rom", self->s.bdf));
 	ASSERT_LT(512, n);
 	EXPECT_EQ(0, memcmp(ours, theirs, n - 1));
-	/* Odd pieces of it, and its end. */
+	/* Parts with odd offsets and sizes, and its end. */
 	ASSERT_EQ(7, region_pread(self->s.fd, ROM, 1, theirs, 7));
 	EXPECT_EQ(0, memcmp(ours + 1, theirs, 7));
 	EXPECT_EQ(2, region_pread(self->s.fd, ROM, size - 2, theirs, 4));
 	EXPECT_EQ(-EINVAL, region_pread(self->s.fd, ROM, size, theirs, 4));
 
-	/* It is memory as well. */
+	/* It depends on memory decode, too. */
 	ASSERT_EQ(0, config_update(self->s.fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, 0));
 	EXPECT_GT(0, region_pread(self->s.fd, ROM, 0, ours, 4));
-	/* But what there is of it, is still told. */
+	/* But its size is still reported. */
 	ASSERT_EQ(0, region_info(self->s.fd, ROM, &info));
 	EXPECT_EQ(size, info.size);
 	EXPECT_EQ(0, config_read(self->s.fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
 }
 
-/* A BAR for a ROM, and no image in what it decodes: there is no ROM. */
+/* A BAR for a ROM without an image in it: there is no ROM. */
 TEST(rom_without_image)
 {
 	u64 start, size = 0, flags;
@@ -370,7 +370,7 @@ TEST(rom_without_image)
 		SKIP(return, "no edu with a ROM in this machine");
 	ASSERT_EQ(0, sysfs_bind(bdf));
 	ASSERT_EQ(0, session_open(&s, bdf));
-	/* It is looked for whatever the user decodes. */
+	/* The image is looked for even with memory decode off. */
 	ASSERT_EQ(0, config_update(s.fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, 0));
 	ASSERT_EQ(0, region_info(s.fd, ROM, &info));
 	EXPECT_EQ(0, info.size);
@@ -381,7 +381,7 @@ TEST(rom_without_image)
 	session_close(&s);
 }
 
-/* How often the kernel has read a dword of a device since there is the probe */
+/* Number of dwords that the kernel has read from devices since the probe was added */
 static long dwords_read(void)
 {
 	char text[512], *line;
@@ -392,7 +392,7 @@ static long dwords_read(void)
 	return line ? atol(line + strlen("vfio_test_read")) : -1;
 }
 
-/* Who asks for the size of a ROM does not wait until it has been read. */
+/* Asking for the size of a ROM does not read all of it. */
 TEST_F(region, rom_is_not_read_to_be_told_of)
 {
 	const long some = 64, len = 0x1000;
@@ -403,7 +403,7 @@ TEST_F(region, rom_is_not_read_to_be_told_of)
 	if (!self->res[6].size)
 		SKIP(return, "no ROM");
 	if (sysfs_write("p:vfio_test_read ioread32", TRACING "/kprobe_events"))
-		SKIP(return, "no kprobe, or ioread32() is no function");
+		SKIP(return, "no kprobes, or ioread32() is not a function");
 	ASSERT_EQ(0, sysfs_write("1", TRACING "/events/kprobes/vfio_test_read/enable"));
 	before = dwords_read();
 	EXPECT_EQ(0, region_info(self->s.fd, ROM, &info));
@@ -419,7 +419,7 @@ TEST_F(region, rom_is_not_read_to_be_told_of)
 	free(buf);
 }
 
-/* Its first reader comes while the function sleeps. */
+/* The first read is made while the function sleeps. */
 TEST_F(region, rom_in_d3hot)
 {
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM);
@@ -439,8 +439,8 @@ TEST_F(region, rom_in_d3hot)
 }
 
 /*
- * Its port lets nothing through, neither to memory nor to config space: as though the link were
- * down, but nobody is told.
+ * The port passes on no requests, neither to memory nor to config space, as if the link were down,
+ * but nobody is notified.
  */
 TEST_F(region, rom_that_does_not_answer)
 {
@@ -450,7 +450,7 @@ TEST_F(region, rom_that_does_not_answer)
 	u8 first[2];
 
 #ifdef __aarch64__
-	SKIP(return, "the kernel does not survive a read that is not answered");
+	SKIP(return, "the kernel does not survive an unanswered read");
 #endif
 	if (!self->res[6].size || sysfs_port(self->s.bdf, port))
 		SKIP(return, "no ROM, or no port");
@@ -469,7 +469,7 @@ TEST_F(region, rom_that_does_not_answer)
 	EXPECT_EQ(0xaa, first[1]);
 }
 
-/* ivshmem's BAR 2 is memory, so that every width and length can be tried. */
+/* ivshmem's BAR 2 is memory, so every width and length can be tested. */
 FIXTURE(memory)
 {
 	struct session s;
@@ -535,7 +535,7 @@ static long faults(void)
 	return r.ru_minflt;
 }
 
-/* Large pages: touching each 64 KiB costs a fault for each 2 MiB. */
+/* Large pages: accessing each 64 KiB causes one fault for each 2 MiB. */
 TEST_F(memory, large_pages)
 {
 	const size_t huge = 2 << 20;
@@ -550,12 +550,12 @@ TEST_F(memory, large_pages)
 	for (off = 0; off < self->info.size; off += 0x10000)
 		mmio_read32(p, off);
 	after = faults();
-	/* At least one each, and some for other things. */
+	/* At least one each, and some others. */
 	EXPECT_LE(self->info.size / huge, after - before);
 	EXPECT_GE(self->info.size / huge + 64, after - before);
 }
 
-/* Where the address or the length does not allow them, small pages do. */
+/* If the address or the length does not permit large pages, small ones are used. */
 TEST_F(memory, small_pages)
 {
 	const size_t huge = 2 << 20;
@@ -566,7 +566,7 @@ TEST_F(memory, small_pages)
 	ASSERT_NE(NULL, p);
 	*(volatile u32 *)(p + huge + PAGE) = 0x12345678;
 
-	/* Misaligned in the address. */
+	/* Misaligned address. */
 	q = mmap(NULL, 3 * huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, q);
 	q = (char *)(((uintptr_t)q + huge - 1) & ~(huge - 1)) + PAGE;
@@ -575,17 +575,17 @@ TEST_F(memory, small_pages)
 	word = (u32 *)(q + PAGE);
 	ASSERT_EQ(0, mmio_peek32(word, &val));
 	EXPECT_EQ(0x12345678, val);
-	/* Misaligned in the BAR. */
+	/* Misaligned offset in the BAR. */
 	q = bar_map(self->s.fd, 2, huge + PAGE, huge);
 	ASSERT_NE(NULL, q);
 	EXPECT_EQ(0x12345678, mmio_read32(q, 0));
-	/* Half a large page taken out of its middle. */
+	/* Half of a large page unmapped in its middle. */
 	ASSERT_EQ(0, munmap(p + huge, huge / 2));
 	ASSERT_EQ(0, mmio_peek32((u32 *)(p + huge + huge / 2), &val));
 	ASSERT_EQ(0, mmio_peek32((u32 *)p, &val));
 }
 
-/* Memory decoding off takes large pages away, too, and on brings them back. */
+/* Turning memory decode off also removes large pages, and turning it on brings them back. */
 TEST_F(memory, zapped)
 {
 	u32 val;
@@ -605,8 +605,8 @@ TEST_F(memory, zapped)
 }
 
 /*
- * And 1 GiB where the BAR is as large: one fault for all of it. On arm64, user space has pages of
- * 2 MiB at most, so there it is one fault for each touch.
+ * And 1 GiB where the BAR is large enough: one fault for all of it. On arm64, user space has pages
+ * of 2 MiB at most, so there each access causes a fault.
  */
 #ifdef __aarch64__
 #define GIGANTIC_FAULTS 64
@@ -674,18 +674,18 @@ TEST_F(io, ports)
 	ASSERT_EQ(0, region_write32(self->s.fd, 2, 0, NIC_STATUS));
 	EXPECT_EQ(NIC_STATUS, region_read32(self->s.fd, 2, 0));
 	EXPECT_EQ(region_read32(self->s.fd, 0, NIC_STATUS), region_read32(self->s.fd, 2, 4));
-	/* Through the mapping it can be seen that a write gets there. */
+	/* The mapping shows that a write has arrived. */
 	ASSERT_EQ(0, region_write32(self->s.fd, 2, 0, NIC_RDBAL));
 	ASSERT_EQ(0, region_write32(self->s.fd, 2, 4, 0x1000));
 	EXPECT_EQ(0x1000, region_read32(self->s.fd, 0, NIC_RDBAL));
-	/* All of it, in pieces as large as ports allow. */
+	/* All of it, with the widest accesses that ports allow. */
 	EXPECT_EQ(32, region_pread(self->s.fd, 2, 0, buf, 32));
 	EXPECT_EQ(1, region_pread(self->s.fd, 2, 1, buf, 1));
 	EXPECT_EQ(2, region_pread(self->s.fd, 2, 2, buf, 2));
 	EXPECT_EQ(3, region_pread(self->s.fd, 2, 1, buf, 3));
 }
 
-/* edu knows what it was asked: its registers take four bytes at a time, and no others. */
+/* edu reveals the width of accesses: its registers support only four bytes at a time. */
 TEST(widths_of_registers)
 {
 	struct session s;
@@ -697,7 +697,7 @@ TEST(widths_of_registers)
 	EXPECT_EQ(EDU_ID_VALUE, region_read32(s.fd, 0, EDU_ID));
 	ASSERT_EQ(0, region_write32(s.fd, 0, EDU_INVERT, 0x12345678));
 	EXPECT_EQ(~0x12345678u, region_read32(s.fd, 0, EDU_INVERT));
-	/* Eight bytes in one access, where the device takes eight. */
+	/* Eight bytes in one access, where the device supports that. */
 	ASSERT_EQ(8, region_pwrite(s.fd, 0, EDU_DMA_SRC, "\1\2\3\4\5\6\7\10", 8));
 	ASSERT_EQ(8, region_pread(s.fd, 0, EDU_DMA_SRC, &wide, 8));
 	EXPECT_EQ(0x0807060504030201ull, wide);

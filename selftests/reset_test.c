@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reset on demand, and a device that is handed over as if it had just been reset. */
+/* Reset on demand, and devices that are handed over clean. */
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -44,7 +44,7 @@ FIXTURE_TEARDOWN(reset)
 	session_close(&self->s);
 }
 
-/* A device that says that it can be reset can, and the other way round. */
+/* A device can be reset if and only if its info says so. */
 TEST_F(reset, as_it_says)
 {
 	u8 before[256], after[256];
@@ -57,7 +57,7 @@ TEST_F(reset, as_it_says)
 	ASSERT_EQ(256, region_pread(self->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, before, 256));
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(can ? 0 : -EINVAL, vfio_ioctl(self->s.fd, VFIO_DEVICE_RESET, NULL));
-	/* What the user has set in config space stays, as it is the user's to change. */
+	/* The user's settings in config space stay. */
 	ASSERT_EQ(256, region_pread(self->s.fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, after, 256));
 	EXPECT_EQ(0, memcmp(before, after, 64));
 }
@@ -88,10 +88,10 @@ struct touchers {
 	int fd;		/* of the device */
 	u64 offset;	/* of a page of a BAR */
 	void *page;	/* its mapping */
-	void *moving;	/* another one, which comes and goes */
+	void *moving;	/* another one, which is mapped and unmapped */
 	bool stop;
 	int failed;
-	int refused;	/* copies of the kernel's */
+	int refused;	/* number of copies by the kernel that failed */
 };
 
 static bool touching(struct touchers *t)
@@ -118,10 +118,10 @@ static long futex(void *uaddr, int op, void *uaddr2, long val3)
 }
 
 /*
- * Of 32 bits: what copies for read() and write() may do so in bytes, which registers refuse. The
- * in-tree driver lets the kernel wait, with whatever locks are held around such a copy, and so it
- * can wait for ever: IOMMU_VEVENTQ_ALLOC is answered with a lock that an SMMU's events take, inside
- * of one that the reset takes.
+ * Uses a copy of 32 bits, as read() and write() may copy bytes, which registers do not support.
+ * With the in-tree driver, the kernel waits with any locks held around such a copy, possibly for
+ * ever: IOMMU_VEVENTQ_ALLOC copies to the user with a lock held that events of an SMMU take, inside
+ * one that the reset takes.
  */
 static void *touch_by_kernel(void *arg)
 {
@@ -139,8 +139,8 @@ static void *touch_by_kernel(void *arg)
 }
 
 /*
- * A fault that cannot be tried again, so it may fail. Not on arm64: the kernel has exclusive
- * accesses there, and what they do to device memory is up to the machine.
+ * A fault that cannot be retried, so it may fail. Not on arm64, where the kernel uses exclusive
+ * accesses, whose effect on device memory depends on the machine.
  */
 static void *touch_by_futex_op(void *arg)
 {
@@ -182,7 +182,7 @@ static void *come_and_go(void *arg)
 	return NULL;
 }
 
-/* A program that touches a BAR while the device is being reset waits. The kernel does not. */
+/* A program that accesses a BAR while the device is being reset waits. The kernel does not. */
 TEST_F(reset, touched_meanwhile)
 {
 	void *(*const fn[])(void *) = {
@@ -220,7 +220,7 @@ TEST_F(reset, touched_meanwhile)
 		EXPECT_LT(0, t.refused);
 }
 
-/* Interrupts that were on are on after it: a guest's driver does not know of VFIO. */
+/* Interrupts stay on across a reset, as a guest's driver expects. */
 TEST_F(reset, interrupts_stay)
 {
 	struct vfio_irq_info info;
@@ -235,7 +235,7 @@ TEST_F(reset, interrupts_stay)
 		ASSERT_EQ(0, irq_eventfd(self->s.fd, i, 0, efd));
 		ASSERT_EQ(0, vfio_ioctl(self->s.fd, VFIO_DEVICE_RESET, NULL));
 		EXPECT_EQ(0, irq_loopback(self->s.fd, i, 0, 1));
-		/* It may have one of its own, if a line was up before. */
+		/* There may be a real one, if the line was asserted before. */
 		EXPECT_LE(1, event_take(efd)) {
 			TH_LOG("interrupt index %d", i);
 		}
@@ -254,7 +254,7 @@ TEST_F(reset, from_low_power)
 	EXPECT_EQ(0, config_read(self->s.fd, pos + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK);
 }
 
-/* Whatever was left of config space by one owner is not there for the next. */
+/* Changes of config space by one owner are gone for the next one. */
 TEST_F(reset, config_is_clean_next_time)
 {
 	u8 first[256], dirty[256], second[256];
@@ -276,7 +276,7 @@ TEST_F(reset, config_is_clean_next_time)
 	EXPECT_EQ(0, memcmp(first, second, 256));
 }
 
-/* Closed with memory off and in low power: back again for the next. */
+/* Closed with memory decode off and in low power: both are restored for the next owner. */
 TEST_F(reset, power_is_on_next_time)
 {
 	int pos = config_cap(self->s.fd, PCI_CAP_ID_PM), i;
@@ -310,8 +310,8 @@ TEST_F(reset, bus_master_is_off_after_close)
 }
 
 /*
- * Registers that a reset of the function clears. Those of the others do not tell: edu has no reset,
- * and e1000e is reset by way of D3hot, which in QEMU leaves its registers as they are.
+ * Registers that a reset of the function clears. Other devices are of no use for that: edu has no
+ * reset, and e1000e is reset through D3hot, which does not change its registers in QEMU.
  */
 FIXTURE(registers)
 {
@@ -357,7 +357,7 @@ TEST_F(registers, next_session)
 	EXPECT_EQ(self->clean, region_read32(self->s.fd, 0, variant->reg));
 }
 
-/* Dirtied through a mapping, which the driver does not see. */
+/* The user writes through a mapping, which the driver does not notice. */
 TEST_F(registers, next_session_after_mapping)
 {
 	u32 *p;
@@ -390,8 +390,8 @@ static int set_reset_method(const char *bdf, const char *methods)
 }
 
 /*
- * An administrator who does not want a function to be reset is obeyed: neither it nor, in its
- * place, the bus is reset, as in-tree.
+ * An administrator can disable resets of a function: neither the function nor, instead, the bus is
+ * reset, as in-tree.
  */
 TEST_F(registers, no_reset_is_wanted)
 {
@@ -410,14 +410,14 @@ TEST_F(registers, no_reset_is_wanted)
 	ASSERT_EQ(0, sysfs_rebind(bdf));
 	ASSERT_EQ(0, session_open(&self->s, bdf));
 	EXPECT_EQ(variant->bits, region_read32(self->s.fd, 0, variant->reg));
-	/* Until they want it again. */
+	/* Until they are enabled again. */
 	ASSERT_EQ(0, set_reset_method(bdf, "default"));
 	session_close(&self->s);
 	ASSERT_EQ(0, session_open(&self->s, bdf));
 	EXPECT_EQ(self->clean, region_read32(self->s.fd, 0, variant->reg));
 }
 
-/* The one that they have chosen is the one that is done. */
+/* The administrator can choose the reset method. */
 TEST_F(registers, reset_by_bus_is_wanted)
 {
 	const char *bdf = device_bdf(variant->dev);
@@ -431,14 +431,14 @@ TEST_F(registers, reset_by_bus_is_wanted)
 	ASSERT_EQ(0, sysfs_unbind(bdf));
 	ASSERT_EQ(0, sysfs_rebind(bdf));
 	ASSERT_EQ(0, session_open(&self->s, bdf));
-	/* The in-tree driver has not got the bridge locked, and the kernel warns of that, once. */
+	/* The in-tree driver does not lock the bridge, about which the kernel warns once. */
 	if (driver_is_ours())
 		EXPECT_NE(0, system("dmesg | grep 'unlocked secondary bus reset'"));
 }
 
 /*
- * A device that is at work. It has said all that it has to say before it is reset, as QEMU's counts
- * interrupts of before the reset, and INTx would never fall again.
+ * Reset an active device. It must not have pending interrupts, as QEMU's model would count them
+ * across the reset, and never deassert INTx again.
  */
 TEST(enabled_controller)
 {
@@ -459,7 +459,7 @@ TEST(enabled_controller)
 	ASSERT_EQ(0, vfio_ioctl(s.fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(0, region_read32(s.fd, 0, NVME_CC) & NVME_CC_EN);
 	EXPECT_EQ(0, region_read32(s.fd, 0, NVME_CSTS) & NVME_CSTS_RDY);
-	/* And it can be used again at once. */
+	/* It can be used again at once. */
 	ASSERT_EQ(0, nvme_enable(&n));
 	nvme_submit_identify(&n);
 	EXPECT_EQ(0, nvme_complete(&n));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that is wanted back by the host, from a user who does not let go: it is taken away. The
- * in-tree driver waits for ever, so none of this can run there.
+ * The host wants a device back from a user who does not release it, and takes it away. The in-tree
+ * driver waits for ever, so none of this can run there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@ FIXTURE(revoke)
 	const char *bdf;
 	struct session s;
 	char grace[32];
-	/* The first BAR that can be mapped, if there is one. */
+	/* The first BAR that can be mapped, if any. */
 	int index;
 	void *bar;
 	pthread_t thread;
@@ -84,7 +84,7 @@ static void *unbind_thread(void *arg)
 	return NULL;
 }
 
-/* Nothing of the device is left to this file. */
+/* This file has no access to the device any more. */
 #define EXPECT_DEAD(fd, index, bar) do {						\
 	struct vfio_device_info info_ = { .argsz = sizeof(info_) };			\
 	struct vfio_region_info region_;						\
@@ -118,7 +118,7 @@ TEST_F(revoke, who_ignores_the_request)
 	u32 val;
 	int i;
 
-	/* All that a session can have. */
+	/* Everything that a session can have. */
 	ASSERT_EQ(0, irq_eventfd(self->s.fd, VFIO_PCI_REQ_IRQ_INDEX, 0, req));
 	for (i = VFIO_PCI_MSIX_IRQ_INDEX; i >= VFIO_PCI_INTX_IRQ_INDEX; i--) {
 		ASSERT_EQ(0, irq_info(self->s.fd, i, &info));
@@ -130,7 +130,7 @@ TEST_F(revoke, who_ignores_the_request)
 	ASSERT_EQ(0, ioas_map(self->s.iommufd, self->s.ioas, mem, 0x1000, IOVA));
 	ASSERT_EQ(0, config_master(self->s.fd, true));
 	ASSERT_EQ(0, mmio_peek32(self->bar, &val));
-	/* And one that is open, no more. */
+	/* And a file that is only open. */
 	other = vfio_cdev_open(self->bdf);
 	ASSERT_LE(0, other);
 
@@ -142,7 +142,7 @@ TEST_F(revoke, who_ignores_the_request)
 	/* iommufd does not know the device any more. */
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, self->s.ioas));
 
-	/* The next owner and the dead file do not see each other. */
+	/* The next owner and the dead file do not affect each other. */
 	ASSERT_EQ(0, sysfs_rebind(self->bdf));
 	ASSERT_EQ(0, session_open(&next, self->bdf));
 	EXPECT_EQ(0, config_read(next.fd, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
@@ -162,7 +162,7 @@ TEST_F(revoke, at_once)
 	EXPECT_DEAD(self->s.fd, self->index, self->bar);
 }
 
-/* For ever: as the in-tree driver does it. */
+/* With an endless grace period, it waits like the in-tree driver. */
 TEST_F(revoke, never)
 {
 	int req = event_new(), i;
@@ -180,7 +180,7 @@ TEST_F(revoke, never)
 	EXPECT_EQ(0, self->err);
 }
 
-/* A file that is open but not bound has nothing to give back, so nobody waits for it. */
+/* A file that is open but not bound does not own the device, so nobody waits for it. */
 TEST_F(revoke, not_bound)
 {
 	int fd;
@@ -196,7 +196,7 @@ TEST_F(revoke, not_bound)
 	close(fd);
 }
 
-/* The function itself goes, as in surprise removal. */
+/* The function itself is removed, as in surprise removal. */
 TEST_F(revoke, device_removed)
 {
 	ASSERT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/remove", self->bdf));
@@ -208,7 +208,7 @@ TEST_F(revoke, device_removed)
 	EXPECT_LE(0, config_read(self->s.fd, 0, 4));
 }
 
-/* Threads that are inside when it happens: each comes out, and says so. */
+/* Threads with calls in progress during revocation: each call returns with an error. */
 enum work {
 	WORK_INFO,
 	WORK_IRQ,
@@ -250,7 +250,7 @@ static int work_once(struct worker *w)
 		return vfio_ioctl(w->fd, VFIO_DEVICE_GET_INFO, &info);
 	case WORK_IRQ:
 		err = irq_eventfd(w->fd, w->irq, 0, w->efd);
-		/* Not without a page table, which another thread takes away */
+		/* Fails without a page table, which another thread detaches. */
 		if (ARM64 && err == -ENOSPC)
 			return 0;
 		return err ? err : irq_disable(w->fd, w->irq);
@@ -264,7 +264,7 @@ static int work_once(struct worker *w)
 		return mmio_peek32(w->bar, &val) ? -ENODEV : 0;
 	case WORK_RESET:
 		err = vfio_ioctl(w->fd, VFIO_DEVICE_RESET, NULL);
-		/* It is tried, and the other side may have the lock. */
+		/* It only tries to take the lock, which the other side may hold. */
 		return err == -EAGAIN || err == -EINVAL ? 0 : err;
 	case WORK_ATTACH:
 		pt = w->ioas;
@@ -322,7 +322,7 @@ TEST_F(revoke, with_threads_inside)
 		};
 		ASSERT_EQ(0, pthread_create(&w[i].thread, NULL, work_thread, &w[i]));
 	}
-	/* Not before all of them are at it. */
+	/* Wait until all of them have started. */
 	for (i = 0; i < WORK_COUNT; i++) {
 		for (deadline_start(&end); !__atomic_load_n(&w[i].rounds, __ATOMIC_ACQUIRE);
 		     sched_yield())
@@ -338,7 +338,7 @@ TEST_F(revoke, with_threads_inside)
 	EXPECT_DEAD(self->s.fd, self->index, self->bar);
 }
 
-/* close() against unbind: whoever is first, both end. */
+/* close() against unbind: whichever is first, both complete. */
 static void *close_thread(void *arg)
 {
 	struct session *s = arg;
@@ -363,7 +363,7 @@ TEST_F(revoke, against_close)
 	}
 }
 
-/* A user whose buffer never comes: memory that only another thread of theirs could provide. */
+/* A user whose buffer faults for ever: only another thread of theirs could provide the page. */
 static void *stuck_thread(void *arg)
 {
 	struct worker *w = arg;
@@ -381,13 +381,13 @@ TEST_F(revoke, with_a_stuck_buffer)
 	if (uffd < 0)
 		SKIP(return, "userfaultfd: %s", strerror(-uffd));
 	ASSERT_EQ(0, pthread_create(&w.thread, NULL, stuck_thread, &w));
-	/* It is in the fault now, and stays there. */
+	/* It has entered the fault, and stays there. */
 	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
 	EXPECT_EQ(0, sysfs_unbind(self->bdf));
 	EXPECT_DEAD(self->s.fd, self->index, self->bar);
 	close(uffd);
 	pthread_join(w.thread, NULL);
-	/* What it had read before is no secret from it. */
+	/* It may still get what it had read before. */
 	EXPECT_TRUE(w.err == 256 || w.err == -ENODEV);
 }
 
@@ -475,7 +475,7 @@ TEST(with_a_stuck_hw_info)
 	for (i = 0; i < nr; i++)
 		ASSERT_EQ(0, pthread_create(&stuck[i].unbind, NULL, take_thread, &stuck[i]));
 	for (i = 0; i < nr; i++)
-		EXPECT_TRUE(log_tells(log, "does not give it up"));
+		EXPECT_TRUE(log_tells(log, "still held by the iommufd"));
 	EXPECT_EQ(0, sysfs_write(level, PRINTK));
 	EXPECT_EQ(0, sysfs_write(grace, GRACE));
 	sleep(1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A device that is wanted back by the host, from a user who does what they are asked. */
+/* The host wants a device back from a user who releases it on request. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -63,10 +63,10 @@ TEST_F(unbind, on_request)
 	ASSERT_EQ(0, irq_eventfd(self->s.fd, VFIO_PCI_REQ_IRQ_INDEX, 0, req));
 	ASSERT_EQ(0, pthread_create(&self->thread, NULL, unbind_thread, self));
 	EXPECT_LE(1, event_wait(req));
-	/* Asked, not forced: there is time to put things in order. */
+	/* The user is asked, not forced, and has time to clean up. */
 	EXPECT_FALSE(__atomic_load_n(&self->done, __ATOMIC_ACQUIRE));
 	EXPECT_LE(0, config_read(self->s.fd, 0, 4));
-	/* Nobody else comes in. */
+	/* Nobody else can open it. */
 	EXPECT_NE(0, access(path, F_OK));
 	session_close(&self->s);
 	pthread_join(self->thread, NULL);
@@ -94,7 +94,7 @@ TEST_F(unbind, user_killed)
 		    irq_eventfd(self->s.fd, VFIO_PCI_REQ_IRQ_INDEX, 0, req) ||
 		    write(ready[1], "", 1) != 1)
 			_exit(1);
-		/* As one who is asked and dies of it. */
+		/* The request makes the process exit. */
 		event_wait(req);
 		kill(getpid(), SIGKILL);
 	}
@@ -119,8 +119,8 @@ TEST_F(unbind, without_user)
 }
 
 /*
- * So it is when the driver goes in the midst of the recovery from an error, which still resets the
- * bus. The in-tree driver leaves the device without BARs for ever.
+ * This happens if the driver is unbound during the recovery from an error, which still resets the
+ * bus. The in-tree driver leaves the device without BARs for good.
  */
 TEST_F(unbind, bus_reset_meanwhile)
 {
@@ -160,8 +160,8 @@ static void *rebind_thread(void *arg)
 }
 
 /*
- * A session that begins while the driver is still about to bind to the device: the kernel's thread
- * that makes the node wakes us up first, on the CPU on which the one that binds then has to wait.
+ * A session that begins while the driver is still binding to the device: the kernel thread that
+ * creates the node first wakes us up, on the CPU of the task that binds, which has to wait then.
  */
 TEST_F(unbind, open_at_once)
 {
@@ -173,7 +173,7 @@ TEST_F(unbind, open_at_once)
 	int watch, err;
 	u32 pt;
 
-	/* Without a device, the folder would go. */
+	/* Without a device, the folder would be removed. */
 	ASSERT_LE(0, creat("/dev/vfio/devices/keep", 0600));
 	watch = inotify_init1(IN_CLOEXEC);
 	ASSERT_LE(0, watch);
@@ -191,13 +191,13 @@ TEST_F(unbind, open_at_once)
 	ASSERT_LT(0, read(watch, event, sizeof(event)));
 	close(watch);
 	unlink("/dev/vfio/devices/keep");
-	/* In-tree's node is there before it can be opened. */
+	/* In-tree, the node appears before it can be opened. */
 	deadline_start(&end);
 	do {
 		self->s.fd = vfio_cdev_open(self->bdf);
 	} while (self->s.fd == -ENODEV && !deadline_passed(&end) && !usleep(1000));
 	ASSERT_LE(0, self->s.fd);
-	/* A device that can be reset is locked until the driver has it. */
+	/* A device that can be reset is locked until the driver is bound. */
 	do {
 		err = vfio_bind(self->s.fd, self->s.iommufd, &self->s.devid);
 	} while (err == -EAGAIN && !deadline_passed(&end) && !usleep(1000));

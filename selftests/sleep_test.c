@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * System sleep, from suspending all devices to resuming them: the user of a device, who sleeps
- * as well, goes on as if nothing had happened.
+ * System sleep, from suspending all devices to resuming them: the user of a device, who is frozen
+ * in the meantime, continues as if nothing had happened.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -15,19 +15,19 @@
 #include "lib/power.h"
 #include "lib/region.h"
 
-/* A device that is there, with its user */
+/* A device that exists in the machine, with its user */
 struct sleeper {
 	enum test_device dev;
 	const char *bdf;
 	struct session s;
 	struct exercise x;
-	/* Where its power management capability is */
+	/* Offset of its power management capability */
 	int pm;
 	int efd;
 	u8 before[256];
 };
 
-/* The system sleeps with all devices at once: so does each test. */
+/* The system suspends all devices at once, so each test does, too. */
 FIXTURE(sleep)
 {
 	struct sleeper all[DEV_COUNT];
@@ -37,7 +37,7 @@ FIXTURE(sleep)
 #define for_each_sleeper(d, self) \
 	for ((d) = (self)->all; (d) < (self)->all + (self)->count; (d)++)
 
-/* After a check: whose it was */
+/* After a check: its device */
 #define OF(d) TH_LOG("%s", device_name((d)->dev))
 
 FIXTURE_SETUP(sleep)
@@ -72,7 +72,7 @@ FIXTURE_TEARDOWN(sleep)
 		session_close(&d->s);
 }
 
-/* All that the user has set up stands. */
+/* The user's setup is intact afterwards. */
 TEST_F(sleep, in_use)
 {
 	struct sleeper *d;
@@ -114,7 +114,7 @@ TEST_F(sleep, in_use)
 		exercise_end(&d->x);
 }
 
-/* What was off, or is another type of interrupt, is so afterwards. */
+/* Interrupts that were off stay off, and other types stay as they were. */
 TEST_F(sleep, interrupts)
 {
 	struct vfio_irq_info info;
@@ -152,7 +152,7 @@ TEST_F(sleep, interrupts)
 		close(d->efd);
 }
 
-/* Memory decode stays off, and nobody maps what does not answer. */
+/* Memory decode stays off, and nothing is mapped. */
 TEST_F(sleep, decode_off)
 {
 	struct sleeper *d;
@@ -178,7 +178,7 @@ TEST_F(sleep, decode_off)
 	}
 }
 
-/* Put to sleep by its user, by the register: it wakes up in D0. */
+/* Put to sleep by its user, with the register: it wakes up in D0. */
 TEST_F(sleep, in_d3hot)
 {
 	struct sleeper *d;
@@ -216,7 +216,7 @@ TEST_F(sleep, in_d3hot)
 	}
 }
 
-/* Suspended by runtime PM at the time: it need not be woken up for that. */
+/* Already suspended by runtime PM: it need not be woken up for system sleep. */
 TEST_F(sleep, in_low_power)
 {
 	struct sleeper *d;
@@ -243,7 +243,7 @@ TEST_F(sleep, in_low_power)
 		EXPECT_EQ(0, exercise(&d->x))
 			OF(d);
 
-		/* If it is, its user is told. */
+		/* If it is, its user is notified. */
 		ASSERT_EQ(0, low_power_entry_with_wakeup(d->s.fd, d->efd))
 			OF(d);
 	}
@@ -265,7 +265,7 @@ TEST_F(sleep, in_low_power)
 	}
 }
 
-/* In low power, and awake nonetheless, since the host wants it so */
+/* In low power, but kept awake by the host */
 TEST_F(sleep, in_low_power_awake)
 {
 	struct sleeper *d;
@@ -297,7 +297,7 @@ TEST_F(sleep, in_low_power_awake)
 	}
 }
 
-/* Nobody's at the time, asleep or not */
+/* Unused, asleep or not */
 TEST_F(sleep, idle)
 {
 	struct sleeper *d;
@@ -335,7 +335,7 @@ TEST_F(sleep, idle)
 	}
 }
 
-/* Other threads of the user, or other users, in the midst of something */
+/* Other threads of the user, or other users, that are busy */
 struct busy {
 	struct sleeper *d;
 	pthread_t thread;
@@ -371,7 +371,7 @@ static void *access_thread(void *arg)
 	return NULL;
 }
 
-/* Sets its interrupt up anew, and resets it if that is possible. */
+/* Sets up its interrupt again and again, and resets it if possible. */
 static void *ioctl_thread(void *arg)
 {
 	struct busy *b = arg;
@@ -388,7 +388,7 @@ static void *ioctl_thread(void *arg)
 		}
 		if (!b->err && info.flags & VFIO_DEVICE_FLAGS_RESET)
 			b->err = vfio_ioctl(fd, VFIO_DEVICE_RESET, NULL);
-		/* The PCI core has it locked for a moment while it is suspended and resumed. */
+		/* The PCI core locks it for a moment during suspend and resume. */
 		if (b->err == -EAGAIN)
 			b->err = 0;
 	}
@@ -414,7 +414,7 @@ static bool has_failed(struct busy *b)
 	return __atomic_load_n(&b->err, __ATOMIC_ACQUIRE);
 }
 
-/* Sleeps a few times, with some progress of each device's thread in between */
+/* Sleep a few times, with some progress of each device's thread in between. */
 static void sleep_under(struct __test_metadata *_metadata, FIXTURE_DATA(sleep) *self,
 			void *(*fn)(void *))
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * BARs smaller than a page, of functions of one device: when they share a page, and that the
- * functions can only be had together. An SD host controller has nothing but such a BAR.
+ * BARs smaller than a page, of functions of one device, which may share a page; and the functions
+ * can only be assigned together. An SD host controller has only such a BAR.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@
 FIXTURE(small)
 {
 	char bdf[FUNCTIONS][BDF_LEN];
-	/* A third function, which the kernel has a driver for */
+	/* A third function, for which the kernel has a driver */
 	char third[BDF_LEN];
 	struct session s[FUNCTIONS];
 };
@@ -49,7 +49,7 @@ static int bar_at(const char *bdf, u64 *start)
 	return err ?: size == 256 ? 0 : -EINVAL;
 }
 
-/* Take a function out of the kernel, and let the kernel find it, and a place for its BAR, anew. */
+/* Remove a function, and let the kernel find it again, and assign its BAR again. */
 static int find_again(const char *bdf)
 {
 	int err = sysfs_write("1", "/sys/bus/pci/devices/%s/remove", bdf);
@@ -111,7 +111,7 @@ static int works(struct session s[FUNCTIONS])
 	return err ?: caps[0] == caps[1] && caps[0] && caps[0] != ~0u ? 0 : -EIO;
 }
 
-/* First a page for each, as the firmware places them, then one that the kernel puts both in. */
+/* First with a page for each, as assigned by the firmware, then with both in one page. */
 TEST_F(small, mapping)
 {
 	u64 start[FUNCTIONS];
@@ -156,7 +156,7 @@ TEST_F(small, mapping)
 	}
 }
 
-/* Why a BIND was refused: which function is in the way, and whose that is */
+/* Check why BIND was refused: which function is in the way, and who owns it. */
 #define EXPECT_REASON(fd, who, what) do {						\
 	struct vfio_device_last_error e_ = { .argsz = sizeof(e_) };			\
 											\
@@ -167,18 +167,18 @@ TEST_F(small, mapping)
 		TH_LOG("%s", e_.text);							\
 } while (0)
 
-/* Nothing isolates one function from the other: whoever owns one must own the rest. */
+/* The functions are not isolated from each other: the owner of one must own all of them. */
 TEST_F(small, one_group)
 {
 	int fd, other;
 
-	/* Unbound, it is nobody's, and in nobody's hands it does no harm. */
+	/* An unbound function does no harm. */
 	ASSERT_EQ(0, sysfs_unbind(self->bdf[1]));
 	EXPECT_EQ(0, session_open(&self->s[0], self->bdf[0]));
 	session_close(&self->s[0]);
 	ASSERT_EQ(0, sysfs_rebind(self->bdf[1]));
 
-	/* In the hands of the host */
+	/* Owned by the host */
 	ASSERT_EQ(0, sysfs_unbind(self->third));
 	ASSERT_EQ(0, sysfs_write("\n", "/sys/bus/pci/devices/%s/driver_override", self->third));
 	ASSERT_EQ(0, sysfs_write(self->third, "/sys/bus/pci/drivers/virtio-pci/bind"));
@@ -193,7 +193,7 @@ TEST_F(small, one_group)
 	ASSERT_EQ(0, sysfs_bind(self->third));
 	ASSERT_EQ(0, session_open(&self->s[0], self->bdf[0]));
 
-	/* And in another user's: not from another iommufd, but from the same */
+	/* Owned by another user: with another iommufd, it is refused, but not with the same one. */
 	fd = vfio_cdev_open(self->bdf[1]);
 	ASSERT_LE(0, fd);
 	other = iommufd_open();
@@ -206,8 +206,8 @@ TEST_F(small, one_group)
 }
 
 /*
- * They go back to the host one after the other, while what a session of all has left to do is under
- * way: the host's driver gets one only when the group is nobody's.
+ * They are returned to the host one after the other, while the cleanup after a session of all of
+ * them is in progress: the host's driver can only bind when nobody owns the group.
  */
 TEST_F(small, handed_back_one_by_one)
 {

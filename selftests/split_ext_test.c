@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A part of a page of 1 GiB is taken away, or all of it moves. The kernel's mm (7.3) does not look
+ * A part of a page of 1 GiB is unmapped, or all of it moves. The kernel's mm (7.3) does not check
  * for a page of that size when it splits a VMA at an address that is not a multiple of 2 MiB:
- * mm_find_pmd() takes the device's memory for a page table, and the kernel dies of it. Nor when it
- * moves one: move_page_tables() clears the "bad pud", and the TLB has the page still. The in-tree
- * driver has no defence, so this must not run there; ours has to take the page out of the table
- * before (may_split, open).
+ * mm_find_pmd() takes the device's memory for a page table, which crashes the kernel. Nor does it
+ * check when it moves one: move_page_tables() clears the "bad pud", but the page stays in the TLB.
+ * The in-tree driver does not prevent this, so this must not run there; ours must remove the page
+ * from the table first (may_split, open).
  */
 #include <errno.h>
 #include <stdint.h>
@@ -95,8 +95,8 @@ TEST_F(split, page_moved)
 }
 
 /*
- * All of it moves to @to bytes behind a multiple of 1 GiB. While memory decode is off, nobody must
- * reach the device, at neither address.
+ * Move all of it to @to bytes after a multiple of 1 GiB. While memory decode is off, the device
+ * must not be accessible at either address.
  */
 static void move_whole(struct __test_metadata *const _metadata, struct session *s, char *p,
 		       size_t to)
@@ -106,7 +106,7 @@ static void move_whole(struct __test_metadata *const _metadata, struct session *
 
 	hole = mmap(NULL, 3 * GIGA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ASSERT_NE(MAP_FAILED, hole);
-	/* A child's TLB has nothing of it yet. */
+	/* A child's TLB does not contain it yet. */
 	ASSERT_EQ(0, mmio_peek32((u32 *)p, &val));
 	q = (char *)(((uintptr_t)hole + GIGA - 1) & ~(GIGA - 1)) + to;
 	ASSERT_EQ(q, mremap(p, GIGA, GIGA, MREMAP_MAYMOVE | MREMAP_FIXED, q));
@@ -141,7 +141,7 @@ TEST_F(split, all_moved_by_a_page)
 	move_whole(_metadata, &self->s, self->p, PAGE);
 }
 
-/* The parent's stays where it is; what the child moves is its own. */
+/* If the child moves its mapping, the parent's is not affected. */
 TEST_F(split, child_moves_all)
 {
 	pid_t child = fork();

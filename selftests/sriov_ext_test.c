@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Virtual functions (VF) whose users do not let go, and which are reset with their physical
+ * Virtual functions (VF) whose users do not release them, and which are reset with their physical
  * function (PF): better than with the in-tree driver.
  */
 #include <errno.h>
@@ -23,7 +23,7 @@
 #include "lib/vfs.h"
 
 #define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
-/* One that has another on either side */
+/* Three, so that one of them has a neighbor on either side */
 #define VFS 3
 
 static const u8 token[16] = { 0x52, 0xac, 0x9b, 0xff, 0x3a, 0x88, 0x4f, 0xbd, 0x90, 0x1a };
@@ -88,7 +88,7 @@ TEST_F(sriov, reasons)
 	close(fd);
 }
 
-/* Somebody who has the PF open, but is not its user, does not change its token. */
+/* A file that has the PF open, but is not bound, cannot change its token. */
 TEST_F(sriov, token_of_another_file)
 {
 	int fd, i;
@@ -124,7 +124,7 @@ TEST_F(sriov, vfs_taken_away)
 	EXPECT_EQ(-ENOENT, sysfs_vf(self->v.pf_bdf, 0, bdf));
 	EXPECT_LE(0, config_read(self->v.pf.fd, 0, 4));
 
-	/* None of the dead is counted: the PF is free, and so are new VFs in the same places. */
+	/* Revoked files do not count as users: the PF is free, and so are new VFs. */
 	session_close(&self->v.pf);
 	ASSERT_EQ(0, session_open(&self->v.pf, self->v.pf_bdf));
 	ASSERT_EQ(0, sysfs_set_vfs(self->v.pf_bdf, VFS));
@@ -167,7 +167,7 @@ static void *remove_thread(void *arg)
 	return NULL;
 }
 
-/* One after the other has to go, but all are asked at once: the last one, too, and the PF. */
+/* They are removed one after the other, but all users are asked at once, including the PF's. */
 TEST_F(sriov, asked_together)
 {
 	int req[VFS + 1], i;
@@ -193,7 +193,7 @@ TEST_F(sriov, asked_together)
 	ASSERT_EQ(0, sysfs_rescan());
 }
 
-/* By the user of the PF, who has the VFs' files, too */
+/* A hot reset by the user of the PF, who also has the VFs' files */
 static int hot_reset(FIXTURE_DATA(sriov) *self)
 {
 	struct {
@@ -205,11 +205,11 @@ static int hot_reset(FIXTURE_DATA(sriov) *self)
 	for (i = 0; i < VFS; i++)
 		hot.fds[i] = self->v.vf[i].fd;
 	err = vfio_ioctl(self->v.pf.fd, VFIO_DEVICE_PCI_HOT_RESET, &hot);
-	/* See below */
+	/* See reset_pf() */
 	return err == -ENOTTY ? 0 : err;
 }
 
-/* How the PF is reset */
+/* Reset the PF in one of several ways. */
 static int reset_pf(FIXTURE_DATA(sriov) *self, int way)
 {
 	char port[BDF_LEN];
@@ -223,16 +223,16 @@ static int reset_pf(FIXTURE_DATA(sriov) *self, int way)
 	case 2:
 		return hot_reset(self);
 	default:
-		/* The whole bus, VFs included */
+		/* The whole bus, including the VFs */
 		err = sysfs_port(self->v.pf_bdf, port);
 		if (!err)
 			err = sysfs_write("1", "/sys/bus/pci/devices/%s/reset_subordinate", port);
-		/* Done, but QEMU's ports do not report that the link is up again. */
+		/* It was reset, but QEMU's ports do not report that the link is up again. */
 		return err == -ENOTTY ? 0 : err;
 	}
 }
 
-/* Users of VFs find what they have set up after a reset of their PF. */
+/* The setup of a VF's user is intact after a reset of the PF. */
 TEST_F(sriov, pf_reset)
 {
 	u16 command = PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY;
@@ -266,9 +266,9 @@ TEST_F(sriov, pf_reset)
 }
 
 /*
- * What the host has turned on in a VF that nobody has is not lost with its PF's reset. No model has
- * ATS in its VFs, so another register stands for it, which a reset clears just so. The VF is awake:
- * the kernel restores what wakes up, and what is written while it sleeps is lost.
+ * What the host has enabled in an unused VF is not lost in a reset of its PF. No model has ATS in
+ * its VFs, so this uses another register that a reset clears. The VF is awake, because the kernel
+ * would restore it on wakeup, and writes while it sleeps are lost.
  */
 TEST_F(sriov, pf_reset_and_idle_vf)
 {
@@ -292,7 +292,7 @@ TEST_F(sriov, pf_reset_and_idle_vf)
 	ASSERT_EQ(0, sysfs_write("auto", "/sys/bus/pci/devices/%s/power/control", bdf));
 }
 
-/* It is not to be had while its PF has no VFs, for all that the hardware knows. */
+/* It cannot be bound while its PF's VF Enable bit is clear in hardware. */
 TEST_F(sriov, vf_does_not_answer)
 {
 	unsigned int pos = sysfs_ext_cap(self->v.pf_bdf, PCI_EXT_CAP_ID_SRIOV);
@@ -358,7 +358,7 @@ static int inject_fatal(FIXTURE_DATA(sriov) *self)
 			  strtoul(self->v.pf_bdf + strlen("0000:"), NULL, 16));
 }
 
-/* A VF that has a bus number of its own, so that the PCI core does not come by */
+/* A VF with another bus number, so that the PCI core does not notify it */
 TEST_F(sriov, error_with_a_vf_on_another_bus)
 {
 	u16 command = PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY;
@@ -433,7 +433,7 @@ struct worker {
 	int err;
 };
 
-/* A register that is written and read is never missing. */
+/* Writes and reads of a register never fail. */
 static void *access_thread(void *arg)
 {
 	struct worker *w = arg;
@@ -472,7 +472,7 @@ TEST_F(sriov, pf_reset_under_access)
 	for (i = 0; i < 3; i++) {
 		for (way = 0; way < 2; way++)
 			EXPECT_EQ(0, reset_pf(self, way));
-		/* As somebody may have a VF locked, it can fail, but not otherwise. */
+		/* It may fail only because somebody has a VF locked. */
 		way = reset_pf(self, 2 + i % 2);
 		EXPECT_TRUE(way == 0 || way == -EAGAIN)
 			TH_LOG("%d", way);
@@ -486,7 +486,7 @@ TEST_F(sriov, pf_reset_under_access)
 	}
 }
 
-/* VFs that come and go under those who try to open them */
+/* VFs are created and removed while others try to open them. */
 static void *opener_thread(void *arg)
 {
 	struct worker *w = arg;
@@ -495,7 +495,7 @@ static void *opener_thread(void *arg)
 		int fd = vfio_cdev_open(w->self->v.bdf[w->n]);
 
 		if (fd < 0) {
-			/* Who looks for a file in sysfs keeps those out who make some. */
+			/* Looking up files in sysfs blocks those who create some. */
 			usleep(1000);
 			continue;
 		}
@@ -506,7 +506,7 @@ static void *opener_thread(void *arg)
 	return NULL;
 }
 
-/* Each VF has a user, or just had one, who is about to come again. */
+/* Each VF has a user, or just had one, who is about to return. */
 static bool all_open(struct worker *w)
 {
 	struct deadline end;

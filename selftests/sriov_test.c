@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A physical function (PF) in the hands of user space, its virtual functions (VF), and the token
- * that the users of both have in common.
+ * A physical function (PF) owned by user space, its virtual functions (VF), and the token that the
+ * users of both share.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -36,7 +36,7 @@ FIXTURE_VARIANT(sriov)
 	enum test_device dev;
 	/* The kernel's driver of the PF */
 	const char *driver;
-	/* Of a VF: vendor and device, size of BAR 0, MSI-X vectors before the PF gives it any */
+	/* Of a VF: IDs, size of BAR 0, number of MSI-X vectors before the PF assigns any */
 	u32 id;
 	u32 size;
 	u32 vectors;
@@ -51,7 +51,7 @@ FIXTURE_VARIANT_ADD(sriov, nvme) {
 	.dev = DEV_NVME_PF, .driver = "nvme", .id = 0x00101b36, .size = 0x4000, .vectors = 1,
 };
 
-/* Each test begins with a PF that has a user, who shows token_a, and with two VFs. */
+/* Each test begins with a PF whose user has passed token_a, and with two VFs. */
 #define SETUP_VFS(v, kind) do {								\
 	const char *pf_bdf_;								\
 											\
@@ -75,7 +75,7 @@ TEST_F(sriov, configure)
 	char name[64], bdf[BDF_LEN];
 	int i;
 
-	/* They come to the driver that their PF has. */
+	/* They are bound to their PF's driver. */
 	for (i = 0; i < self->v.count; i++) {
 		sysfs_driver(self->v.bdf[i], name, sizeof(name));
 		EXPECT_STREQ("vfio-pci", name);
@@ -86,7 +86,7 @@ TEST_F(sriov, configure)
 	EXPECT_EQ(-EBUSY, sysfs_set_vfs(self->v.pf_bdf, 1));
 	EXPECT_EQ(-ERANGE, sysfs_set_vfs(self->v.pf_bdf, 1000));
 
-	/* The parameter counts when it is used. */
+	/* The parameter can be changed at any time. */
 	ASSERT_EQ(0, sysfs_write("0", ENABLE_SRIOV));
 	EXPECT_EQ(-ENOENT, sysfs_set_vfs(self->v.pf_bdf, 0));
 	ASSERT_EQ(0, sysfs_write("1", ENABLE_SRIOV));
@@ -96,7 +96,7 @@ TEST_F(sriov, configure)
 	EXPECT_EQ(-ENOENT, sysfs_set_vfs(self->v.pf_bdf, 1));
 	ASSERT_EQ(0, sysfs_write("1", ENABLE_SRIOV));
 
-	/* The user of the PF goes on all the time, and without one it works as well. */
+	/* The user of the PF is not affected, and without a user, it works as well. */
 	EXPECT_LE(0, config_read(self->v.pf.fd, 0, 4));
 	session_close(&self->v.pf);
 	ASSERT_EQ(0, sysfs_set_vfs(self->v.pf_bdf, 1));
@@ -114,13 +114,13 @@ TEST_F(sriov, token_of_a_vf)
 	EXPECT_EQ(-EACCES, session_open_token(&vf[0], self->v.bdf[0], token_0));
 	ASSERT_EQ(0, session_open_token(&vf[0], self->v.bdf[0], token_a));
 
-	/* Whose token can change, which is nothing to those who are in already. */
+	/* The token can change, which does not affect current users. */
 	ASSERT_EQ(0, vfio_set_token(self->v.pf.fd, token_b));
 	EXPECT_LE(0, config_read(vf[0].fd, 0, 4));
 	EXPECT_EQ(-EACCES, session_open_token(&vf[1], self->v.bdf[1], token_a));
 	EXPECT_EQ(0, session_open_token(&vf[1], self->v.bdf[1], token_b));
 
-	/* It outlives them. */
+	/* It stays after their sessions. */
 	session_close(&vf[0]);
 	session_close(&self->v.pf);
 	EXPECT_EQ(-EACCES, session_open(&vf[0], self->v.bdf[0]));
@@ -128,7 +128,7 @@ TEST_F(sriov, token_of_a_vf)
 	EXPECT_EQ(0, session_open_token(&vf[0], self->v.bdf[0], token_b));
 }
 
-/* And whoever takes over the PF of VFs that are in use needs theirs. */
+/* A new user of a PF whose VFs are in use needs their token. */
 TEST_F(sriov, token_of_the_pf)
 {
 	struct session *pf = &self->v.pf, *vf = self->v.vf;
@@ -140,7 +140,7 @@ TEST_F(sriov, token_of_the_pf)
 	ASSERT_EQ(0, session_open_token(pf, self->v.pf_bdf, token_a));
 	session_close(pf);
 
-	/* With the last user of a VF that is over. */
+	/* After the last user of a VF, it is not needed any more. */
 	ASSERT_EQ(0, session_open_token(&vf[1], self->v.bdf[1], token_a));
 	session_close(&vf[0]);
 	EXPECT_EQ(-EACCES, session_open(pf, self->v.pf_bdf));
@@ -152,7 +152,7 @@ TEST_F(sriov, token_of_the_pf)
 	ASSERT_EQ(0, session_open_token(&vf[0], self->v.bdf[0], token_b));
 }
 
-/* A token that nobody has told is none that can be guessed. */
+/* The initial token cannot be guessed. */
 TEST_F(sriov, token_at_first)
 {
 	session_close(&self->v.pf);
@@ -168,7 +168,7 @@ TEST_F(sriov, token_at_first)
 	EXPECT_EQ(0, session_open_token(&self->v.vf[0], self->v.bdf[0], token_0));
 }
 
-/* A BIND that fails for another reason has no user to be counted. */
+/* If BIND fails for another reason, it does not count as a user. */
 TEST_F(sriov, failed_bind)
 {
 	int fd = vfio_cdev_open(self->v.bdf[0]), i;
@@ -208,7 +208,7 @@ TEST_F(sriov, user_killed)
 	EXPECT_EQ(0, session_open(&self->v.pf, self->v.pf_bdf));
 }
 
-/* VFs of a PF that the host drives: no token exists, and whoever has one is in the wrong place. */
+/* VFs of a PF with a host driver have no token, and passing one is an error. */
 TEST_F(sriov, pf_of_the_host)
 {
 	char name[64];
@@ -225,7 +225,7 @@ TEST_F(sriov, pf_of_the_host)
 	sysfs_driver(self->v.pf_bdf, name, sizeof(name));
 	ASSERT_STREQ(variant->driver, name);
 
-	/* The kernel has a driver for NVMe's VFs, too, which probes in its own time. */
+	/* The kernel also has a driver for NVMe VFs, which probes asynchronously. */
 	ASSERT_EQ(0, sysfs_write("0", "/sys/bus/pci/devices/%s/sriov_drivers_autoprobe",
 				 self->v.pf_bdf));
 	ASSERT_EQ(0, sysfs_set_vfs(self->v.pf_bdf, 2));
@@ -254,7 +254,7 @@ TEST_F(sriov, config_space)
 	ASSERT_EQ(0, session_open_token(&self->v.vf[0], self->v.bdf[0], token_a));
 	fd = self->v.vf[0].fd;
 
-	/* Its own registers of them read as ones (PCIe r6.2 9.3.4.1.1 and 2). */
+	/* The VF's own ID registers read as ones (PCIe r6.2 9.3.4.1.1 and 2). */
 	ASSERT_EQ(4, sysfs_config(self->v.bdf[0], PCI_VENDOR_ID, &id, 4));
 	EXPECT_LT(0, sysfs_read(text, sizeof(text), "/sys/bus/pci/devices/%s/device",
 				self->v.bdf[0]));
@@ -273,13 +273,13 @@ TEST_F(sriov, config_space)
 	ASSERT_EQ(0, irq_info(fd, VFIO_PCI_MSIX_IRQ_INDEX, &irq));
 	EXPECT_EQ(variant->vectors, irq.count);
 
-	/* Sizing works, though the BARs are in the PF's SR-IOV capability. */
+	/* Sizing works, although the BARs are in the PF's SR-IOV capability. */
 	EXPECT_EQ(0, config_write(fd, PCI_BASE_ADDRESS_0, 4, ~0u));
 	EXPECT_EQ(variant->size, (u32)-(config_read(fd, PCI_BASE_ADDRESS_0, 4) & ~0xf));
 	EXPECT_EQ(0, config_ecap(fd, PCI_EXT_CAP_ID_SRIOV));
 }
 
-/* Memory decode of a VF has no bit. Users set one, as they do with any device, and clear it. */
+/* A VF has no bit for memory decode, but users can set and clear it as in any device. */
 TEST_F(sriov, memory_decode)
 {
 	u32 val;
@@ -301,7 +301,7 @@ TEST_F(sriov, memory_decode)
 	bar_unmap(fd, 0, bar);
 }
 
-/* A PF that sleeps would take its VFs with it (PCIe r6.2 9.6.2). */
+/* If a PF slept, its VFs would, too (PCIe r6.2 9.6.2). */
 TEST_F(sriov, pf_stays_awake)
 {
 	int pm = config_cap(self->v.pf.fd, PCI_CAP_ID_PM);
@@ -316,14 +316,14 @@ TEST_F(sriov, pf_stays_awake)
 	ASSERT_EQ(0, sysfs_set_vfs(self->v.pf_bdf, 0));
 	ASSERT_EQ(0, config_update(self->v.pf.fd, pm + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, 3));
 	EXPECT_EQ(3, config_read(self->v.pf.fd, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK);
-	/* And is woken up to have VFs again. */
+	/* It is woken up when VFs are created again. */
 	ASSERT_EQ(0, sysfs_set_vfs(self->v.pf_bdf, 1));
 	EXPECT_EQ(0, config_read(self->v.pf.fd, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK);
 	ASSERT_EQ(0, session_open_token(&self->v.vf[0], self->v.bdf[0], token_a));
 	EXPECT_LE(0, region_read32(self->v.vf[0].fd, 0, 0));
 }
 
-/* Whoever has a VF that is to go lets it go when asked. */
+/* Releases its VF when asked. */
 static void *polite_thread(void *arg)
 {
 	struct session *s = arg;
@@ -349,7 +349,7 @@ TEST_F(sriov, vfs_go_on_request)
 	for (i = 0; i < self->v.count; i++)
 		pthread_join(thread[i], NULL);
 	EXPECT_LE(0, config_read(self->v.pf.fd, 0, 4));
-	/* And come back. */
+	/* They can be created again. */
 	ASSERT_EQ(0, sysfs_set_vfs(self->v.pf_bdf, self->v.count));
 	EXPECT_EQ(0, session_open_token(&self->v.vf[0], self->v.bdf[0], token_a));
 }
@@ -413,7 +413,7 @@ TEST_F(sriov, in_parallel)
 		EXPECT_EQ(0, o[i].err)
 			TH_LOG("VF %d", i);
 	}
-	/* All users are gone. */
+	/* No users are left. */
 	session_close(&self->v.pf);
 	EXPECT_EQ(0, session_open(&self->v.pf, self->v.pf_bdf));
 }
@@ -454,7 +454,7 @@ TEST_F(igb, bars)
 	}
 }
 
-/* What the PF's user has to do for their VFs */
+/* What the PF's user must set up for the VFs */
 static int setup_pf(struct session *pf)
 {
 	void *bar = bar_map(pf->fd, 0, 0, 0);
@@ -469,7 +469,7 @@ static int setup_pf(struct session *pf)
 	return err;
 }
 
-/* Of one VF out of several: nothing goes astray. */
+/* Interrupts of each VF go only to its own eventfds. */
 TEST_F(igb, msix)
 {
 	int efd[2][IGBVF_VECTORS], i, j;
@@ -499,7 +499,7 @@ TEST_F(igb, msix)
 			EXPECT_EQ(0, event_take(efd[i][j]));
 }
 
-/* Each VF has an address space of its own: one address, other memory. */
+/* Each VF has its own address space: the same address is different memory. */
 TEST_F(igb, dma)
 {
 	void *mem[VFS_MAX], *bar;
@@ -541,12 +541,12 @@ TEST_F(igb, reset)
 		EXPECT_EQ(PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY,
 			  config_read(fd[i], PCI_COMMAND, 2) &
 			  (PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY));
-	/* Still there to work with. */
+	/* It can still be used. */
 	ASSERT_EQ(0, region_write32(fd[0], 0, IGBVF_TDBAL, 0x2000));
 	EXPECT_EQ(0x2000, region_read32(fd[0], 0, IGBVF_TDBAL));
 }
 
-/* NVMe: the PF's user, by their admin queue, makes controllers of the VFs. */
+/* NVMe: the PF's user brings the VFs' controllers online, with the admin queue. */
 #define QUEUES 2
 #define VECTORS 2
 
@@ -606,7 +606,7 @@ static int identify(struct nvme *n)
 	return err;
 }
 
-/* All at once, at one I/O virtual address: registers, memory and interrupts of each are its own. */
+/* All at once, at the same IOVA: each has its own registers, memory and interrupts. */
 TEST_F(nvme, work)
 {
 	int efd[VFS_MAX];
@@ -633,7 +633,7 @@ TEST_F(nvme, work)
 	EXPECT_EQ(0, identify(&self->pf));
 }
 
-/* By FLR, of one VF; the others, and the PF, do not notice. */
+/* FLR of one VF does not affect the others, nor the PF. */
 TEST_F(nvme, reset)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -657,13 +657,13 @@ TEST_F(nvme, reset)
 	EXPECT_EQ(1, event_wait(efd[1]));
 	EXPECT_EQ(0, identify(&self->pf));
 
-	/* Bus mastering and the interrupt are as the user has left them. */
+	/* The user's bus mastering and interrupt are preserved. */
 	ASSERT_EQ(0, nvme_enable(&self->vf[0]));
 	EXPECT_EQ(0, identify(&self->vf[0]));
 	EXPECT_EQ(1, event_wait(efd[0]));
 }
 
-/* What one user has left in a VF is not there for the next. */
+/* What one user has left in a VF is gone for the next one. */
 TEST_F(nvme, next_user)
 {
 	ASSERT_EQ(0, session_open_token(&self->v.vf[0], self->v.bdf[0], token_a));
@@ -680,8 +680,8 @@ TEST_F(nvme, next_user)
 }
 
 /*
- * A reset of the PF takes them all off line, where they answer that they have failed. The in-tree
- * driver does not give VFs their configuration back.
+ * A reset of the PF takes all of them offline, in which state they report a failure. The in-tree
+ * driver does not restore the VFs' configuration.
  */
 TEST_F(nvme, pf_reset)
 {
@@ -692,7 +692,7 @@ TEST_F(nvme, pf_reset)
 	EXPECT_EQ(NVME_CSTS_CFS, mmio_read32(self->vf[0].bar, NVME_CSTS));
 	EXPECT_EQ(PCI_COMMAND_MEMORY, config_read(self->v.vf[0].fd, PCI_COMMAND, 2) &
 				      PCI_COMMAND_MEMORY);
-	/* Once they have been given all anew, they go on. */
+	/* They continue after their resources have been assigned again. */
 	ASSERT_EQ(0, nvme_enable(&self->pf));
 	ASSERT_EQ(0, nvme_vf_online(&self->pf, 1, QUEUES, VECTORS));
 	ASSERT_EQ(0, nvme_enable(&self->vf[0]));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Many threads, each doing what it likes with the same device. There is little to expect of a
- * single call; but no call may fail in a way that it never should, the device works when all is
- * over, and the kernel has nothing to say about it, which the test machine looks after.
+ * Many threads do random operations on the same device. The result of a single call is mostly
+ * unknown; but no call may fail with an unexpected error, the device must work afterwards, and the
+ * kernel must not report a fault, which the test machine checks.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -46,7 +46,7 @@ static unsigned int pick(struct thread *t, unsigned int n)
 	return rand_r(&t->seed) % n;
 }
 
-/* Each op returns 0, or an error that nothing it did can explain. */
+/* Each op returns 0, or an unexpected error. */
 
 static int op_irq(struct thread *t)
 {
@@ -113,7 +113,7 @@ static int op_config_write(struct thread *t)
 
 static int op_bar_read(struct thread *t)
 {
-	/* Of a size that the device does not take it would be the end of an arm64 kernel. */
+	/* A size that the device does not support would crash an arm64 kernel. */
 	size_t len = ARM64 ? 4 : 1 + pick(t, 16);
 	u8 buf[64];
 	ssize_t n = region_pread(t->ctx->s.fd, t->ctx->index, 0, buf, len);
@@ -157,7 +157,7 @@ static int op_attach(struct thread *t)
 {
 	u32 pt = t->ctx->ioas[pick(t, 2)];
 
-	/* In-tree, interrupts without a page table make arm64 lose some of the host's, and warn. */
+	/* In-tree, MSIs without a page table make arm64 leak interrupts of the host, and warn. */
 	if (pick(t, 3) || (ARM64 && !driver_is_ours()))
 		return vfio_attach(t->ctx->s.fd, &pt);
 	return vfio_detach(t->ctx->s.fd);
@@ -181,7 +181,7 @@ static int op_reset(struct thread *t)
 	if (pick(t, 8))
 		return 0;
 	err = vfio_ioctl(t->ctx->s.fd, VFIO_DEVICE_RESET, NULL);
-	/* No reset; or tried while another had the lock; or memory decoding went meanwhile. */
+	/* No reset; or another thread had the lock; or memory decode was turned off. */
 	return err == -EINVAL || err == -EAGAIN || err == -ENOTTY ? 0 : err;
 }
 
@@ -259,7 +259,7 @@ TEST_F(stress, one_session)
 			TH_LOG("op %d", c->threads[i].bad_op);
 	}
 
-	/* All still there. */
+	/* Everything must still work. */
 	if (c->pm > 0)
 		ASSERT_EQ(0, config_update(c->s.fd, c->pm + PCI_PM_CTRL, 2, 3, 0));
 	ASSERT_EQ(0, config_write(c->s.fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
@@ -281,7 +281,7 @@ TEST_F(stress, one_session)
 	}
 }
 
-/* Each thread its own file: who comes first has it, and leaves it in the middle of something. */
+/* Each thread has its own file: the first one owns the device, and closes it at any point. */
 struct contender {
 	pthread_t id;
 	const char *bdf;

@@ -17,7 +17,7 @@
 #include "lib/region.h"
 #include "lib/stuck.h"
 
-/* An instance of our own leaves alone whatever else is traced. */
+/* Our own instance, so that other tracing is not affected. */
 #define TRACE "/sys/kernel/tracing/instances/vfio-test"
 #define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
 
@@ -65,7 +65,7 @@ static int begin(void)
 	       sysfs_write("1", TRACE "/events/vfio_pci/enable");
 }
 
-/* All that was traced of the device */
+/* Collect all events of the device. */
 static int collect(FIXTURE_DATA(trace) *self)
 {
 	const size_t size = 1 << 20;
@@ -92,13 +92,13 @@ static int collect(FIXTURE_DATA(trace) *self)
 	return 0;
 }
 
-/* What is to be seen: the name of an event, and what follows the device's */
+/* An expected event: its name, and the text after the device's name */
 struct event {
 	const char *name;
 	const char *rest;
 };
 
-/* Is that, and nothing else, what was collected? Says where it is not. */
+/* Check that exactly these events were collected, and report the first difference. */
 static bool seen(FIXTURE_DATA(trace) *self, const struct event *want, int n)
 {
 	char text[256];
@@ -111,7 +111,7 @@ static bool seen(FIXTURE_DATA(trace) *self, const struct event *want, int n)
 				 want[i].rest);
 		if (i < self->n && !strcmp(text, self->events[i]))
 			continue;
-		printf("# event %d is '%s', and should be '%s'\n", i,
+		printf("# event %d is '%s', but should be '%s'\n", i,
 		       i < self->n ? self->events[i] : "", text);
 		return false;
 	}
@@ -124,14 +124,14 @@ static bool seen(FIXTURE_DATA(trace) *self, const struct event *want, int n)
 	EXPECT_TRUE(seen(self, want_, LIB_ARRAY_SIZE(want_)));			\
 } while (0)
 
-/* All that a user does, and the reset behind them */
+/* Everything that a user does, and the reset afterwards */
 TEST_F(trace, session)
 {
 	char bind[32], bind_again[32], attach[64];
 	struct vfio_region_info info;
 	int pm, efd;
 
-	/* The reset after this one is the first event of all. */
+	/* The reset after this session is the first event. */
 	ASSERT_EQ(0, session_open(&self->s, self->bdf));
 	ASSERT_EQ(0, begin());
 	session_close(&self->s);
@@ -141,7 +141,7 @@ TEST_F(trace, session)
 	efd = event_new();
 	ASSERT_LE(0, efd);
 	ASSERT_EQ(0, irq_eventfd(self->s.fd, VFIO_PCI_MSIX_IRQ_INDEX, 0, efd));
-	/* It is on: nothing new. */
+	/* MSI-X is already on, so there is no event. */
 	ASSERT_EQ(0, irq_eventfd(self->s.fd, VFIO_PCI_MSIX_IRQ_INDEX, 1, efd));
 	pm = config_cap(self->s.fd, PCI_CAP_ID_PM);
 	ASSERT_LT(0, pm);
@@ -152,7 +152,7 @@ TEST_F(trace, session)
 	ASSERT_EQ(-EINVAL, region_info(self->s.fd, 77, &info));
 	ASSERT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/reset", self->bdf));
 	ASSERT_EQ(0, vfio_detach(self->s.fd));
-	/* That it was not attached, is no news. */
+	/* It was not attached, so there is no event. */
 	ASSERT_EQ(0, vfio_detach(self->s.fd));
 	session_close(&self->s);
 	/* The next one waits for the reset. */
@@ -162,7 +162,7 @@ TEST_F(trace, session)
 
 	ASSERT_EQ(0, collect(self));
 	ASSERT_LT(3, self->n);
-	/* The page table is iommufd's choice. */
+	/* The ID of the page table is chosen by iommufd. */
 	snprintf(attach, sizeof(attach), "%s", strstr(self->events[3], " pasid") ?: "");
 	EXPECT_EQ(0, strncmp(attach, " pasid=0 pt_id=", 15));
 	EXPECT_EVENTS({ "vfio_session_end", "" },
@@ -183,7 +183,7 @@ TEST_F(trace, session)
 		      { "vfio_attach", attach });
 }
 
-/* The device is taken away from a user who uses it. */
+/* The device is taken away while in use. */
 TEST_F(trace, revocation)
 {
 	int efd = event_new();
@@ -218,7 +218,7 @@ static void *late_call_thread(void *arg)
 	return NULL;
 }
 
-/* A call that began before its device was removed, and goes wrong afterwards, still names it. */
+/* The error of a call that began before its device was removed still names the device. */
 TEST_F(trace, error_after_removal)
 {
 	struct late_call late = { .fd = vfio_cdev_open(self->bdf) };
@@ -231,7 +231,7 @@ TEST_F(trace, error_after_removal)
 	ASSERT_LE(0, late.fd);
 	pages = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, pages);
-	/* All that BIND needs is in the first page, and what was added later in the second. */
+	/* The original struct of BIND is in the first page, later additions in the second. */
 	late.cmd = pages + 0x1000 - offsetof(struct vfio_device_bind_iommufd, token_uuid_ptr);
 	late.cmd->argsz = sizeof(*late.cmd);
 	late.cmd->flags = 1u << 31;
@@ -256,7 +256,7 @@ TEST_F(trace, error_after_removal)
 		TH_LOG("%s", self->events[self->n - 1]);
 }
 
-/* Off, they say nothing. */
+/* With tracing off, there are no events. */
 TEST_F(trace, off)
 {
 	ASSERT_EQ(0, session_open(&self->s, self->bdf));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that is unplugged while it is in use: at the push of the attention button, by switching
- * its slot off, and by pulling it out without a word.
+ * A device that is unplugged while in use: by the attention button, by switching its slot off, and
+ * by pulling it out without notice.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -61,7 +61,7 @@ FIXTURE_VARIANT_ADD(unplug, edu_pull) { .dev = DEV_EDU, .model = "edu", .way = P
 FIXTURE_VARIANT_ADD(unplug, igb_power) { .dev = DEV_IGB, .model = "igb", .way = POWER };
 FIXTURE_VARIANT_ADD(unplug, igb_pull) { .dev = DEV_IGB, .model = "igb", .way = PULL };
 
-/* The hot-plug slot whose address is that of the device without its function */
+/* Find the hot-plug slot, whose address is that of the device without its function. */
 static int find_slot(const char *bdf, char *slot, size_t len)
 {
 	struct dirent *ent;
@@ -84,7 +84,7 @@ static int find_slot(const char *bdf, char *slot, size_t len)
 	return err;
 }
 
-/* Differs from device to device in the same place; 0 if there is none */
+/* Identifies the device that is at this address now; 0 if there is none. */
 static ino_t which(const char *bdf)
 {
 	char path[256];
@@ -105,7 +105,7 @@ static int wait_gone(const char *bdf, ino_t ino)
 	return 0;
 }
 
-/* It can be bound only some time after it can be seen. */
+/* Wait until it can be bound, which is some time after it appears. */
 static int wait_there(const char *bdf)
 {
 	struct deadline end;
@@ -140,9 +140,9 @@ static int write16(int fd, u16 val, off_t off)
 }
 
 /*
- * The slot is switched off, and on when it is empty, behind the kernel's back: the device does not
- * answer any more, while the kernel takes it for present until it is told to switch the slot off.
- * The interrupt of a completed command would have pciehp look, and nobody could say until when.
+ * Switch the slot off behind the kernel's back, and on again when it is empty: the device does not
+ * answer any more, but the kernel believes that it is present until it is told to switch the slot
+ * off. The interrupt of a completed command would make pciehp check the slot, at an unknown time.
  */
 static int pull_out(const char *port, const char *slot)
 {
@@ -178,7 +178,7 @@ out:
 	return err;
 }
 
-/* Back in the same slot. QEMU may not yet have got rid of the old one. */
+/* Put one back into the same slot. QEMU may not have removed the old one yet. */
 static int add(FIXTURE_DATA(unplug) *self, const char *model)
 {
 	struct deadline end;
@@ -216,7 +216,7 @@ static int plug(FIXTURE_DATA(unplug) *self, const char *model)
 	return err ? err : wait_there(self->bdf);
 }
 
-/* While it is being made known it may be locked, or bound and without a node yet. */
+/* While it is being added, it may be locked, or bound without a node yet. */
 static int open_new(struct session *s, const char *bdf)
 {
 	struct deadline end;
@@ -265,7 +265,7 @@ FIXTURE_TEARDOWN(unplug)
 		plug(self, variant->model);
 }
 
-/* All that works on a new one, DMA included where it can be had */
+/* Everything works on the new one, including DMA where possible. */
 #define EXPECT_WORKS() do {								\
 	struct exercise x_;								\
 											\
@@ -286,7 +286,7 @@ static void *let_go_thread(void *arg)
 	return NULL;
 }
 
-/* A user who does as they are asked */
+/* A user who releases the device on request */
 TEST_F(unplug, let_go)
 {
 	ASSERT_EQ(0, pthread_create(&self->thread, NULL, let_go_thread, self));
@@ -312,13 +312,13 @@ static void *work_thread(void *arg)
 		irq_disable(self->s.fd, VFIO_PCI_MSI_IRQ_INDEX);
 		vfio_ioctl(self->s.fd, VFIO_DEVICE_RESET, NULL);
 		ret = config_write(self->s.fd, PCI_INTERRUPT_LINE, 1, 7);
-		/* Without the device, an error of any kind, until it is taken away. */
+		/* Without the device, any error may occur until it is taken away. */
 	} while (ret != -ENODEV);
 	self->err = ret;
 	return NULL;
 }
 
-/* A user who does not, and goes on to use it */
+/* A user who does not, and continues to use it */
 TEST_F(unplug, hold_on)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -335,7 +335,7 @@ TEST_F(unplug, hold_on)
 	EXPECT_EQ(-ENODEV, config_read(self->s.fd, 0, 4));
 	EXPECT_EQ(-EFAULT, mmio_peek32(self->bar, &val));
 	EXPECT_EQ(-EFAULT, mmio_poke32(self->bar, 0));
-	/* The new one and the dead file do not see each other. */
+	/* The new one and the dead file do not affect each other. */
 	ASSERT_EQ(0, plug(self, variant->model));
 	EXPECT_EQ(-ENODEV, config_read(self->s.fd, 0, 4));
 	EXPECT_EQ(-EFAULT, mmio_peek32(self->bar, &val));

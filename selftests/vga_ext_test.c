@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Legacy VGA of two devices at once: Linux's arbiter alone may make one user wait for ever. */
+/* Legacy VGA of two devices at once: with Linux's arbiter alone, a user may wait for ever. */
 #include <pthread.h>
 
 #include "lib/harness.h"
@@ -34,7 +34,7 @@ FIXTURE_TEARDOWN(two)
 	session_close(&self->users[1].s);
 }
 
-/* Each round ends for both: whoever waits in its last access gets no other chance. */
+/* Both end each round together, so that an access that waits is not rescued by the next round. */
 static void *use(void *arg)
 {
 	struct user *user = arg;

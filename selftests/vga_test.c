@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Legacy VGA: the region, the arbiter between two devices, and the ROM that the firmware copied. */
+/* Legacy VGA: the region, arbitration between two devices, and the firmware's copy of the ROM. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -80,7 +80,7 @@ TEST_F(vga, ports)
 	EXPECT_EQ(0x0a, val[2]);
 }
 
-/* What is written to legacy memory is in the frame buffer, BAR 0, too. */
+/* Writes to legacy memory also appear in the framebuffer, BAR 0. */
 TEST_F(vga, memory)
 {
 	u8 ref[64], got[64], zero[64] = { 0 };
@@ -121,14 +121,14 @@ TEST_F(vga, ends)
 	for (i = 0; i < LIB_ARRAY_SIZE(parts); i++) {
 		EXPECT_EQ(parts[i].n, region_pread(self->s.fd, VGA, parts[i].off, buf, 4))
 			TH_LOG("at %#llx", (unsigned long long)parts[i].off);
-		/* Not to ports: what they would do, who knows. */
+		/* Not to ports, as the effect would be unknown. */
 		if (parts[i].n < 0 || parts[i].off >= VGA_MEM)
 			EXPECT_EQ(parts[i].n, region_pwrite(self->s.fd, VGA, parts[i].off, buf, 4));
 	}
 	EXPECT_EQ(-EFAULT, region_pread(self->s.fd, VGA, VGA_MEM, NULL, 4));
 }
 
-/* The reset of the bus, which ends a session, leaves the bridge routing. */
+/* The bus reset after a session does not change the routing of the bridge. */
 TEST_F(vga, next_session)
 {
 	char bdf[BDF_LEN];
@@ -141,7 +141,7 @@ TEST_F(vga, next_session)
 	EXPECT_EQ(0x03, vga_in(self->s.fd, SEQ, SEQ_PLANES));
 }
 
-/* Another kind of display has none of it. */
+/* Another kind of display has no legacy VGA. */
 TEST(no_vga)
 {
 	struct vfio_region_info info;
@@ -156,7 +156,7 @@ TEST(no_vga)
 	session_close(&s);
 }
 
-/* Two devices, the same addresses: each user has their own. */
+/* Two devices at the same addresses: each user accesses their own. */
 FIXTURE(two)
 {
 	struct session s[2];
@@ -174,7 +174,7 @@ FIXTURE_TEARDOWN(two)
 	session_close(&self->s[1]);
 }
 
-/* At once they do it in vga_ext_test: Linux may then forget a user of the in-tree driver. */
+/* Not at once, as in vga_ext_test: a user of the in-tree driver might wait for ever. */
 TEST_F(two, take_turns)
 {
 	static const u8 seeds[] = { 0x55, 0xaa };
@@ -203,7 +203,7 @@ static void nothing(int sig)
 	(void)sig;
 }
 
-/* Whoever waits for the addresses can be interrupted. */
+/* Waiting for the addresses can be interrupted. */
 TEST_F(two, wait)
 {
 	struct itimerval often = { { 0, 50000 }, { 0, 50000 } }, never = { 0 };
@@ -222,7 +222,7 @@ TEST_F(two, wait)
 	EXPECT_EQ(-EINTR, region_pread(self->s[1].fd, VGA, SEQ, &val, 1));
 	EXPECT_EQ(-EINTR, region_pwrite(self->s[1].fd, VGA, VGA_MEM, &val, 1));
 	setitimer(ITIMER_REAL, &never, NULL);
-	/* Not so the user of the device that has them */
+	/* The user of the device that has them does not wait. */
 	EXPECT_EQ(1, region_pread(self->s[0].fd, VGA, SEQ, &val, 1));
 
 	ASSERT_LT(0, write(arbiter, "unlock io+mem", 13));
@@ -244,7 +244,7 @@ TEST(shadow_rom)
 	SETUP_VGA(&s, VGA_BOOT);
 	ASSERT_EQ(0, sysfs_resource(s.bdf, 6, &start, &size, &flags));
 	if (!(flags & RES_ROM_SHADOW))
-		SKIP(return, "the kernel knows of no copy");
+		SKIP(return, "the kernel does not know of a copy");
 	EXPECT_EQ(0xc0000, start);
 	EXPECT_EQ(0x20000, size);
 	ASSERT_EQ(0, region_info(s.fd, ROM, &info));
@@ -271,18 +271,18 @@ TEST(shadow_rom)
 	ASSERT_LE(ours[2] * 512, n);
 	EXPECT_EQ(0, memcmp(ours, theirs, n));
 
-	/* The user finds a BAR for it, of its size, that they can program. */
+	/* The user sees a BAR of its size, which they can program. */
 	ASSERT_EQ(0, config_write(s.fd, PCI_ROM_ADDRESS, 4, ~0u));
 	EXPECT_EQ(0xfffe0001, (u32)config_read(s.fd, PCI_ROM_ADDRESS, 4));
 	ASSERT_EQ(0, config_write(s.fd, PCI_ROM_ADDRESS, 4, 0));
-	/* A copy in memory: it needs a reset no more than the device. */
+	/* The copy is in memory, and independent of resets and of the device. */
 	ASSERT_EQ(0, vfio_ioctl(s.fd, VFIO_DEVICE_RESET, NULL));
 	ASSERT_EQ(size, region_pread(s.fd, ROM, 0, theirs, size));
 	EXPECT_EQ(0, memcmp(ours, theirs, size));
 	session_close(&s);
 }
 
-/* The host's word is final. */
+/* The host can disable it. */
 TEST(disabled)
 {
 	struct vfio_region_info info;
@@ -301,7 +301,7 @@ TEST(disabled)
 	ASSERT_EQ(0, system("rmmod vfio_pci && modprobe vfio-pci"));
 }
 
-/* What the firmware leaves to the host as its screen, in a BAR of a display. */
+/* The firmware's framebuffer for the host, in a BAR of a display. */
 FIXTURE(frame_buffer)
 {
 	char bdf[BDF_LEN];
@@ -322,7 +322,7 @@ FIXTURE_SETUP(frame_buffer)
 
 	if (vga_find(variant->kind, self->bdf))
 		SKIP(return, "no such display in this machine");
-	/* The in-tree driver leaves it there, and the BAR is busy, if the display is not VGA. */
+	/* If the display is not VGA, the in-tree driver does not remove it, and the BAR is busy. */
 	if (variant->kind == VGA_NONE)
 		OURS_ONLY();
 	sysfs_unbind(self->bdf);
@@ -338,7 +338,7 @@ FIXTURE_TEARDOWN(frame_buffer)
 	module_unload("frame-buffer");
 }
 
-/* It goes when the display does, and leaves nothing behind in the BAR. */
+/* It is removed when the display is bound, and the BAR is free. */
 TEST_F(frame_buffer, goes)
 {
 	char of_host[64];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Write-combined parts of BARs. What the CPU makes of a memory type cannot be seen in a virtual
- * machine, but x86's kernel has a list of those that are mapped otherwise than uncached.
+ * Write-combined parts of BARs. The effect of a memory type is not visible in a virtual machine,
+ * but the x86 kernel has a list of all mappings that are not uncached.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -63,7 +63,7 @@ static int combine(int fd, u32 index, u64 off, u64 len)
 	return vfio_feature_set(fd, VFIO_DEVICE_FEATURE_WRITE_COMBINE, &wc, sizeof(wc));
 }
 
-/* How many lines the kernel's list has of the BAR that begin at @off and are of this type */
+/* Number of lines in the kernel's list for this part of the BAR and this type */
 static int listed(FIXTURE_DATA(wc) *self, u64 off, u64 len, const char *type)
 {
 	char line[128], want[128];
@@ -81,7 +81,7 @@ static int listed(FIXTURE_DATA(wc) *self, u64 off, u64 len, const char *type)
 	return n;
 }
 
-/* On other architectures it is taken for granted. */
+/* On other architectures, this cannot be checked. */
 static bool is_combined(FIXTURE_DATA(wc) *self, u64 off, u64 len)
 {
 	int n = listed(self, off, len, "write-combining");
@@ -108,7 +108,7 @@ TEST_F(wc, part_of_a_bar)
 	ASSERT_NE(NULL, before);
 	mmio_write32(before, HUGE - 4, 1);
 	mmio_write32(before, HUGE, 2);
-	/* The kernel's own mapping is in nobody's way. */
+	/* The kernel's own mapping does not prevent it. */
 	ASSERT_EQ(4, region_pread(self->s.fd, BAR, HUGE, &val, 4));
 	EXPECT_EQ(2, val);
 
@@ -135,7 +135,7 @@ TEST_F(wc, part_of_a_bar)
 	EXPECT_GE(0, listed(self, HUGE, 2 * HUGE, "write-combining"));
 }
 
-/* It is the user's, not the device's: the next one begins anew. */
+/* It ends with the session. */
 TEST_F(wc, for_a_session)
 {
 	const char *bdf = device_bdf(DEV_IVSHMEM);
@@ -145,7 +145,7 @@ TEST_F(wc, for_a_session)
 		ASSERT_EQ(0, combine(self->s.fd, BAR, 0, self->size));
 		EXPECT_TRUE(is_combined(self, 0, self->size));
 		if (i) {
-			/* Taken away */
+			/* End the session by revocation. */
 			ASSERT_EQ(0, sysfs_unbind(bdf));
 			ASSERT_EQ(0, sysfs_rebind(bdf));
 		}
@@ -180,7 +180,7 @@ TEST_F(wc, refused)
 	EXPECT_EQ(-EINVAL, combine(fd, BAR, -PAGE, PAGE));
 	EXPECT_EQ(-EINVAL, combine(fd, BAR, PAGE, -PAGE));
 	EXPECT_EQ(-EINVAL, combine(fd, OTHER, 0, PAGE));
-	/* Not there; the ROM, config space; no region */
+	/* Missing BAR; ROM, config space; no region */
 	EXPECT_EQ(-EINVAL, combine(fd, 5, 0, PAGE));
 	EXPECT_EQ(-EINVAL, combine(fd, VFIO_PCI_ROM_REGION_INDEX, 0, PAGE));
 	EXPECT_EQ(-EINVAL, combine(fd, VFIO_PCI_CONFIG_REGION_INDEX, 0, PAGE));
@@ -197,7 +197,7 @@ TEST_F(wc, refused)
 	EXPECT_EQ(-ENOSPC, combine(fd, BAR, 2 * PAGE, PAGE));
 }
 
-/* There is no mapping of the kernel's own of such a BAR. */
+/* The kernel has no mapping of its own of such a BAR, so it cannot be read or written. */
 TEST_F(wc, by_mapping_only)
 {
 	int efd = event_new(), fd = self->s.fd;
@@ -212,13 +212,13 @@ TEST_F(wc, by_mapping_only)
 	EXPECT_EQ(-EBUSY, region_pread(fd, BAR, 0, &val, 4));
 	EXPECT_EQ(-EBUSY, region_pwrite(fd, BAR, HUGE, &val, 4));
 	EXPECT_EQ(-EBUSY, ioeventfd(fd, region_offset(BAR), efd));
-	/* Of another one there is. */
+	/* Another BAR can be. */
 	EXPECT_EQ(4, region_pread(fd, OTHER, 0, &val, 4));
 	EXPECT_TRUE(is_combined(self, HUGE, HUGE));
 	close(efd);
 }
 
-/* It goes and comes back as every mapping does. */
+/* It is unmapped and mapped again like any other mapping. */
 TEST_F(wc, decode)
 {
 	u32 *p, val;
@@ -247,7 +247,7 @@ static long faults(void)
 	return r.ru_minflt;
 }
 
-/* Large pages are of one type; at its border, small ones do. */
+/* A large page has one type; at the border of a part, small ones are used. */
 TEST_F(wc, large_pages)
 {
 	long before;
@@ -305,7 +305,7 @@ static void *touch(void *arg)
 	return NULL;
 }
 
-/* While others touch it, by mappings that were made before, and by calls. */
+/* While others access it, through earlier mappings and by calls. */
 TEST_F(wc, under_use)
 {
 	struct toucher t[4] = {};

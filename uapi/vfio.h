@@ -222,7 +222,7 @@ struct vfio_device_info_cap_pci_atomic_comp {
  * such a region.
  *
  * The VGA region is laid out by the legacy addresses themselves: the byte at
- * I/O port 0x3c0 is at 0x3c0 in it, the frame buffer at 0xa0000. It covers the
+ * I/O port 0x3c0 is at 0x3c0 in it, the framebuffer at 0xa0000. It covers the
  * ports 0x3b0 to 0x3bb and 0x3c0 to 0x3df, and memory 0xa0000 to 0xbffff.
  *
  * Indices from VFIO_PCI_NUM_REGIONS on are device specific, and are identified
@@ -392,7 +392,7 @@ struct vfio_irq_info {
  * * DATA_NONE: apply the action to it.
  * * DATA_BOOL: apply the action to it if its element is not 0.
  * * DATA_EVENTFD: connect the action to the eventfd in its element. TRIGGER:
- *   the eventfd is signalled when the interrupt fires. MASK, UNMASK: signalling
+ *   the eventfd is signaled when the interrupt fires. MASK, UNMASK: signaling
  *   the eventfd masks or unmasks the interrupt. -1 disconnects them.
  *
  * The first TRIGGER by eventfd enables the index. ACTION_TRIGGER without an
@@ -723,7 +723,7 @@ struct vfio_device_feature_mig_data_size {
  * @reserved: in: 0
  *
  * Like VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, but for one sleep: the eventfd is
- * signalled when the device was woken up, and the device then stays awake. A
+ * signaled when the device was woken up, and the device then stays awake. A
  * device that was never asleep gives no signal.
  */
 struct vfio_device_low_power_entry_with_wakeup {

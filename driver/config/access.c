@@ -13,12 +13,12 @@
 #include "tables.h"
 #include "vfio_pci.h"
 
-/* All bits of @n bytes, which are 1, 2 or 4, in all that follows */
+/* All bits of @n bytes; in this file, @n is 1, 2 or 4. */
 #define BYTES_MASK(n)	((u32)(~0U >> (32 - 8 * (n))))
 
 /*
- * Readers wait while the PCI core blocks config access for a reset. Writers must not: core_lock
- * keeps them and resets apart, and the PCI core blocks access before it waits for that lock.
+ * Readers wait while the PCI core blocks config access for a reset. Writers must not: they exclude
+ * resets by core_lock, and the PCI core blocks access before it waits for that lock.
  */
 static __always_inline int hw_read(struct pci_dev *pdev, unsigned int pos, unsigned int n, u32 *val)
 {
@@ -40,7 +40,7 @@ static __always_inline int hw_read(struct pci_dev *pdev, unsigned int pos, unsig
 	}
 }
 
-/* Write the bits of @mask, in one access. What else is there can but be read and written back. */
+/* Write the bits of @mask, in one access. The other bits can only be read and written back. */
 static int hw_write_once(struct pci_dev *pdev, unsigned int pos, unsigned int n, u32 val, u32 mask)
 {
 	u32 dword = 0;
@@ -64,8 +64,8 @@ static int hw_write_once(struct pci_dev *pdev, unsigned int pos, unsigned int n,
 }
 
 /*
- * Bytes without a bit in @mask are not touched at all: to write what they have now may well do
- * something (RW1C).
+ * Bytes without a bit in @mask are not written at all: writing back their current value may have an
+ * effect (RW1C).
  */
 static int hw_write(struct pci_dev *pdev, unsigned int pos, unsigned int n, u32 val, u32 mask)
 {
@@ -106,7 +106,7 @@ static __always_inline int read_one(struct vfio_pci_device *vpd, unsigned int po
 
 	if (virt != BYTES_MASK(n)) {
 		ret = hw_read(vpd->pdev, pos, n, &val);
-		/* By another thread of the user's, since this one was let in: may be no answer. */
+		/* Another thread suspended it after we entered the gate, so @val may be invalid. */
 		if (unlikely(READ_ONCE(vpd->power.suspended)))
 			return -EIO;
 	}
@@ -189,7 +189,7 @@ static noinline int write_effect(struct vfio_pci_device *vpd, unsigned int pos, 
 	int ret;
 
 	scoped_guard(vfio_pci_user, vpd) {
-		/* By another thread of the user's, since this one was let in. */
+		/* Another thread suspended it after we entered the gate. */
 		if (unlikely(vpd->power.suspended))
 			return PCIBIOS_SET_FAILED;
 		old = plane_get(vpd->config.value, pos & ~3, 4);
@@ -200,7 +200,7 @@ static noinline int write_effect(struct vfio_pci_device *vpd, unsigned int pos, 
 		if (effect->before)
 			effect->before(vpd, laid->base, old, new);
 		ret = write_plain(vpd, pos, n, val);
-		/* What was begun before the write is ended also when that has failed. */
+		/* Even if the write failed, to end what @before began. */
 		if (effect->after)
 			effect->after(vpd, laid->base, old, new);
 	}
@@ -269,8 +269,8 @@ static void lay_effect(struct vfio_pci_config *cfg, unsigned int base,
 	unsigned int pos = base + effect->off;
 
 	/*
-	 * No dword has two effects and there is room for all, except in broken hardware, where
-	 * capabilities overlap or come twice. The rest of those does without.
+	 * No dword has two effects, and there is room for all of them, except in broken hardware
+	 * where capabilities overlap or occur twice. Drop the excess ones.
 	 */
 	if (cfg->nr_effects == ARRAY_SIZE(cfg->effects) || effect_of(cfg, pos & ~3, 4))
 		return;
@@ -298,7 +298,7 @@ static void lay(struct vfio_pci_device *vpd, unsigned int base, unsigned int len
 		}
 	}
 
-	/* ID and pointer, so that what is hidden can be skipped */
+	/* ID and pointer live in the shadow, so that hidden capabilities can be skipped. */
 	if (base) {
 		i = base < PCI_CFG_SPACE_SIZE ? PCI_CAP_FLAGS : PCI_CAP_SIZEOF;
 		memset(cfg->virt + base, 0xff, i);
@@ -321,7 +321,7 @@ static void lay(struct vfio_pci_device *vpd, unsigned int base, unsigned int len
 		lay_effect(cfg, base, cap->effect);
 }
 
-/* Lay @cap, if there is such a row, from @base, but not beyond @end. Does the user see it? */
+/* Lay @cap, if not NULL, from @base, but not beyond @end. Returns whether the user sees it. */
 static bool lay_cap(struct vfio_pci_device *vpd, unsigned int base, unsigned int end,
 		    const struct vfio_pci_cap *cap)
 {
@@ -338,7 +338,7 @@ static bool lay_cap(struct vfio_pci_device *vpd, unsigned int base, unsigned int
 	return cap->kind == VFIO_PCI_CAP_SHOWN;
 }
 
-/* PCIe r6.2 7.5.1.1.11. The list is linked anew, of what is shown. */
+/* PCIe r6.2 7.5.1.1.11. Builds a new list of the capabilities that are shown. */
 static void lay_caps(struct vfio_pci_device *vpd)
 {
 	struct vfio_pci_config *cfg = &vpd->config;
@@ -366,7 +366,7 @@ static void lay_caps(struct vfio_pci_device *vpd)
 		cfg->value[PCI_STATUS] &= ~PCI_STATUS_CAP_LIST;
 }
 
-/* PCIe r6.2 7.6.3. The first cannot be skipped: if it is hidden, a null capability stands there. */
+/* PCIe r6.2 7.6.3. The first one cannot be skipped: a null capability replaces it if hidden. */
 static void lay_ext_caps(struct vfio_pci_device *vpd)
 {
 	static const struct vfio_pci_cap null_cap = { .kind = VFIO_PCI_CAP_HIDDEN };
@@ -408,9 +408,9 @@ static void lay_bar(struct vfio_pci_config *cfg, unsigned int i, u32 mask, u32 f
 }
 
 /*
- * PCIe r6.2 7.5.1.2.1. Sizing takes no code: address bits below the size cannot be written. At
- * first the user reads the host's addresses. A BAR that the host has not mapped, or that a variant
- * hides, does not exist.
+ * PCIe r6.2 7.5.1.2.1. Sizing needs no code, as address bits below the size cannot be written.
+ * Initially, the user reads the host's addresses. A BAR that the host has not assigned, or that a
+ * variant hides, does not exist.
  */
 static void lay_bars(struct vfio_pci_device *vpd)
 {
@@ -442,7 +442,7 @@ static void lay_bars(struct vfio_pci_device *vpd)
 			lay_bar(cfg, ++i, mask >> 32, 0);
 	}
 
-	/* A shadow of the ROM has a BAR, too, to which nothing real corresponds. */
+	/* A shadow copy of the ROM has a BAR, too, which does not exist in hardware. */
 	if (pci_resource_start(pdev, PCI_ROM_RESOURCE))
 		mask = ~(pci_resource_len(pdev, PCI_ROM_RESOURCE) - 1);
 	else if (pdev->rom && pdev->romlen)
@@ -453,8 +453,8 @@ static void lay_bars(struct vfio_pci_device *vpd)
 }
 
 /*
- * Intel 700 series and X550: INTx disable does not work, so INTx is of no use, unless the host's
- * line is to be masked.
+ * Intel 700 series and X550: INTx disable does not work, so INTx is unusable, unless it is masked
+ * at the host's interrupt controller.
  */
 static const struct pci_device_id broken_intx[] = {
 	{ PCI_VDEVICE(INTEL, 0x1563) },
@@ -477,7 +477,7 @@ static const struct pci_device_id broken_intx[] = {
 	{}
 };
 
-/* What of the header is not as the hardware has it */
+/* Parts of the header that differ from the hardware */
 static void lay_header(struct vfio_pci_device *vpd)
 {
 	struct vfio_pci_config *cfg = &vpd->config;
@@ -486,7 +486,7 @@ static void lay_header(struct vfio_pci_device *vpd)
 	lay(vpd, 0, PCI_STD_HEADER_SIZEOF, &vfio_pci_config_header);
 	lay_bars(vpd);
 
-	/* VFs leave both to their PF (PCIe r6.2 9.3.4.1.1), and have no INTx (9.3.4.1.14). */
+	/* VFs do not have these IDs (PCIe r6.2 9.3.4.1.1), nor INTx (9.3.4.1.14). */
 	if (pdev->is_virtfn) {
 		plane_put(cfg->value, PCI_VENDOR_ID, 2, pdev->vendor);
 		plane_put(cfg->value, PCI_DEVICE_ID, 2, pdev->device);
@@ -496,7 +496,7 @@ static void lay_header(struct vfio_pci_device *vpd)
 		cfg->value[PCI_INTERRUPT_PIN] = 0;
 	}
 
-	/* Memory decode that the function has no bit for is on, until the user says otherwise. */
+	/* If the function has no bit for memory decode, it is on until the user clears it. */
 	if (pdev->no_command_memory) {
 		cfg->virt[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
 		cfg->value[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
@@ -504,7 +504,7 @@ static void lay_header(struct vfio_pci_device *vpd)
 }
 
 /*
- * ASLS, where Intel's graphics have the address of their OpRegion. The host believes what is there,
+ * ASLS holds the address of the OpRegion of Intel graphics. The host trusts the hardware register,
  * so the user writes to the shadow.
  */
 static void lay_asls(struct vfio_pci_device *vpd)
@@ -546,7 +546,7 @@ int vfio_pci_config_open(struct vfio_pci_device *vpd)
 	cfg->nr_effects = 0;
 	cfg->effect_dwords = 0;
 
-	/* All is a hole at first. */
+	/* Initially, everything is a hole. */
 	memset(cfg->write, 0xff, cfg->size);
 	lay_header(vpd);
 	lay_caps(vpd);
@@ -569,8 +569,8 @@ void vfio_pci_config_close(struct vfio_pci_device *vpd)
  * vfio_pci_config_command - the command register, as the user last wrote it
  * @vpd: the device, open
  *
- * The hardware may differ: after a reset that nobody told us of, and while the driver changes it.
- * Memory decode is on in a function that has no bit for it, unless the user wrote 0 there.
+ * The hardware may differ, after a reset that we do not know of, or while the driver changes it. In
+ * a function without a bit for memory decode, the bit is set unless the user has cleared it.
  */
 u16 vfio_pci_config_command(const struct vfio_pci_device *vpd)
 {
@@ -603,7 +603,7 @@ int vfio_pci_config_bus_master(struct vfio_cmd *cmd)
  * vfio_pci_config_intx_pin - the interrupt pin, as the user sees it
  * @vpd: the device, open
  *
- * Return: 1 to 4 for INTA to INTD, 0 for a function without INTx, or for which it is of no use
+ * Return: 1 to 4 for INTA to INTD; 0 for a function whose INTx is missing or unusable
  */
 u8 vfio_pci_config_intx_pin(const struct vfio_pci_device *vpd)
 {

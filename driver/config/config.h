@@ -32,7 +32,7 @@ struct vfio_pci_laid_effect {
  * struct vfio_pci_config - the planes
  * @size: bytes, 256 or 4096
  * @value: the shadow: what the user last wrote, where they may write
- * @virt: 1 = reads of this bit give @value and writes stop there; 0 = the hardware's
+ * @virt: 1 = this bit is read from and written to @value; 0 = to the hardware
  * @write: 1 = the user may change this bit
  * @bars: what the host has programmed into the BARs and, last, the expansion ROM's
  * @nr_effects: rows in @effects

@@ -10,7 +10,7 @@
 #include "tables.h"
 #include "vfio_pci.h"
 
-/* Does the hardware have other BARs than the host gave it? */
+/* Do the BARs in hardware differ from those assigned by the host? */
 static bool bars_lost(struct vfio_pci_device *vpd)
 {
 	unsigned int i;
@@ -27,8 +27,8 @@ static bool bars_lost(struct vfio_pci_device *vpd)
 }
 
 /*
- * After a reset that did not go through the PCI core, by a register of the device's own, BARs are
- * 0, and INTx is open though nobody may handle it. To be mended before decode is turned on again.
+ * After a reset that bypassed the PCI core, by a device-specific register, the BARs are 0, and INTx
+ * is enabled although nobody may handle it. Restore this before decode is turned on again.
  */
 static void restore_lost(struct vfio_pci_device *vpd)
 {
@@ -43,10 +43,10 @@ static void restore_lost(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_config_after_reset - mend what a reset has left of config space
+ * vfio_pci_config_after_reset - restore what the PCI core does not restore after a reset
  * @vpd: the device
  *
- * What the user sees stays as it was, since the PCI core gives the hardware its configuration back.
+ * What the user sees does not change, since the PCI core has restored the hardware's configuration.
  *
  * Context: hw_lock held, takes the interrupt lock; the PCI core may still block config access
  */
@@ -58,7 +58,7 @@ void vfio_pci_config_after_reset(struct vfio_pci_device *vpd)
 	vfio_pci_intx_disable_changed(vpd);
 }
 
-/* Is access to the BARs about to be turned on or off? Without a bit for it, it is always on. */
+/* Is memory decode about to be turned on or off? In a function without the bit, it is always on. */
 static bool decode_changes(struct vfio_pci_device *vpd, u16 old, u16 new)
 {
 	return (old ^ new) & PCI_COMMAND_MEMORY && !vpd->pdev->no_command_memory;
@@ -71,11 +71,11 @@ static void command_before(struct vfio_pci_device *vpd, unsigned int base, u16 o
 	if (vpd->pdev->no_command_memory)
 		decode &= ~PCI_COMMAND_MEMORY;
 
-	/* What the hardware does not have on, though the user may think so, is turned on now. */
+	/* The write is about to turn on what is off in hardware, even if the user sees it on. */
 	pci_read_config_word(vpd->pdev, PCI_COMMAND, &hw);
 	if (decode & ~hw)
 		restore_lost(vpd);
-	/* With INTx off nobody handles it. The write that follows leaves the bit as it is. */
+	/* With interrupts off, nobody handles INTx. The write that follows keeps the bit. */
 	if (!(hw & PCI_COMMAND_INTX_DISABLE) && !vfio_pci_irq_is_on(vpd))
 		vfio_pci_intx_disable_changed(vpd);
 
@@ -96,7 +96,7 @@ const struct vfio_pci_effect vfio_pci_effect_command = {
 	.off = PCI_COMMAND, .width = 2, .before = command_before, .after = command_after,
 };
 
-/* A state that the function does not have is ignored, as hardware does. */
+/* A state that the function does not support is ignored, as in hardware. */
 static void pm_after(struct vfio_pci_device *vpd, unsigned int base, u16 old, u16 new)
 {
 	vfio_pci_set_power_state(vpd, (__force pci_power_t)(new & PCI_PM_CTRL_STATE_MASK));
@@ -108,11 +108,11 @@ const struct vfio_pci_effect vfio_pci_effect_pm = {
 };
 
 /*
- * The user sets the flag to what they ask for and waits until the hardware turns it over. After an
- * error it is left alone, and their timeout tells them. Data is in the order of bytes on both
- * sides.
+ * The user sets the flag according to the direction, and waits until the hardware inverts it. After
+ * an error, it stays as it is, and the user runs into their timeout. Data is a sequence of bytes on
+ * both sides.
  *
- * Without core_lock, since the PCI core waits, in here, for resets, which wait for that lock.
+ * Called without core_lock, since the PCI core waits here for resets, which wait for that lock.
  */
 static void vpd_late(struct vfio_pci_device *vpd, unsigned int base)
 {
@@ -130,7 +130,7 @@ static void vpd_late(struct vfio_pci_device *vpd, unsigned int base)
 	}
 
 	guard(mutex)(&vpd->hw_lock);
-	/* Another thread may have asked for something else meanwhile. */
+	/* Another thread may have made another request in the meantime. */
 	if (plane_get(value, base + PCI_VPD_ADDR, 2) != addr)
 		return;
 	plane_put(value, base + PCI_VPD_DATA, 4, le32_to_cpu(data));
@@ -143,8 +143,8 @@ const struct vfio_pci_effect vfio_pci_effect_vpd = {
 };
 
 /*
- * Vectors come and go by ioctl. While there are some, the user can turn messages off and on, and
- * spread them over fewer vectors; the device must not use more than the PCI core has set up.
+ * Vectors are allocated and freed by ioctl. While there are some, the user can turn MSI off and on,
+ * and restrict the device to fewer vectors, but not let it use more than the PCI core has set up.
  */
 static void msi_after(struct vfio_pci_device *vpd, unsigned int base, u16 old, u16 new)
 {
@@ -186,14 +186,14 @@ static void exp_after(struct vfio_pci_device *vpd, unsigned int base, u16 old, u
 
 	if (new & PCI_EXP_DEVCTL_BCR_FLR) {
 		pci_read_config_dword(vpd->pdev, base + PCI_EXP_DEVCAP, &cap);
-		/* By which method, is for the PCI core to choose. */
+		/* The PCI core chooses the reset method. */
 		if (cap & PCI_EXP_DEVCAP_FLR)
 			vfio_pci_reset(vpd);
 	}
 
 	/*
-	 * Not less than the payload size, which the user does not see, or bandwidth would be lost
-	 * to small packets. Values that are reserved go no further than the shadow.
+	 * Not less than the payload size, which the user does not see, as small packets would waste
+	 * bandwidth. Reserved values are written only to the shadow.
 	 */
 	if ((old ^ new) & PCI_EXP_DEVCTL_READRQ) {
 		readrq = 128 << FIELD_GET(PCI_EXP_DEVCTL_READRQ, new);

@@ -32,7 +32,7 @@
 #define HIDE_FN(_fn)	.kind = VFIO_PCI_CAP_HIDDEN, .length = (_fn)
 #define HOLE		.kind = VFIO_PCI_CAP_HIDDEN
 
-/* All ones when the device does not answer, as config reads are */
+/* Returns all ones if the device does not answer, like any config read */
 static u32 hw32(struct pci_dev *pdev, unsigned int pos)
 {
 	u32 val;
@@ -41,12 +41,12 @@ static u32 hw32(struct pci_dev *pdev, unsigned int pos)
 	return val;
 }
 
-/* PCIe r6.2 7.5.1. The BARs are laid by access.c, by their size. */
+/* PCIe r6.2 7.5.1. The BARs are laid by access.c, according to their sizes. */
 static const struct vfio_pci_field header_fields[] = {
 	/* VFs have all ones there (PCIe r6.2 9.3.4.1.1). */
 	{ PCI_VENDOR_ID, 2, .virt = 0xffff },
 	{ PCI_DEVICE_ID, 2, .virt = 0xffff },
-	/* INTx disable is how we mask, and what it means to the user works without it as well. */
+	/* We mask with the hardware's INTx disable. The user's is emulated. */
 	{
 		PCI_COMMAND, 2, .virt = PCI_COMMAND_INTX_DISABLE, .write = 0xffff,
 		.zero = PCI_COMMAND_INTX_DISABLE,
@@ -66,9 +66,9 @@ const struct vfio_pci_cap vfio_pci_config_header = {
 };
 
 /*
- * PCIe r6.2 7.5.2. PME goes to the host, so the user has none. The state is changed by the PCI
- * core, on the user's write. In the upper half are registers of bridges, and data, which is read
- * only.
+ * PCIe r6.2 7.5.2. PME goes to the host, so it is hidden from the user. When the user writes the
+ * power state, the PCI core changes it. The upper half has registers of bridges, and data, which is
+ * read only.
  */
 static const struct vfio_pci_field pm_fields[] = {
 	{ PCI_PM_PMC, 2, .virt = PCI_PM_CAP_PME_MASK, .zero = PCI_PM_CAP_PME_MASK },
@@ -90,8 +90,8 @@ static const struct vfio_pci_field vpd_fields[] = {
 };
 
 /*
- * PCIe r6.2 7.7.1. Address and data are the host's; what the user writes there is for them to read.
- * Fields past the end of a shorter layout are not laid.
+ * PCIe r6.2 7.7.1. Address and data belong to the host; what the user writes there stays in the
+ * shadow. Fields past the end of a shorter layout are not laid.
  */
 static const struct vfio_pci_field msi_fields_32[] = {
 	{
@@ -147,9 +147,10 @@ static unsigned int pcix_len(struct pci_dev *pdev, unsigned int pos)
 }
 
 /*
- * PCIe r6.2 7.5.3. Not the user's: phantom functions, which the IOMMU would not know; the payload
- * size, which all devices of a hierarchy have to agree on; ARI forwarding. A read request size that
- * they write is passed on, but not below the payload size, and FLR is a reset by the PCI core.
+ * PCIe r6.2 7.5.3. The user has no control over phantom functions, which the IOMMU does not know;
+ * the payload size, which all devices of a hierarchy must agree on; and ARI forwarding. A write to
+ * the read request size is passed on, but not below the payload size. FLR makes the PCI core reset
+ * the function.
  */
 static const struct vfio_pci_field exp_fields[] = {
 	{
@@ -195,7 +196,7 @@ static unsigned int sata_len(struct pci_dev *pdev, unsigned int pos)
 	       PCI_SATA_SIZEOF_LONG : PCI_SATA_SIZEOF_SHORT;
 }
 
-/* PCIe r6.2 7.8.5: entries of a dword and as many more as its lowest bits say */
+/* PCIe r6.2 7.8.5: each entry has one dword, and as many more as its lowest bits say. */
 static unsigned int ea_len(struct pci_dev *pdev, unsigned int pos)
 {
 	unsigned int nr = hw32(pdev, pos) >> 16 & PCI_EA_NUM_ENT_MASK;
@@ -207,7 +208,7 @@ static unsigned int ea_len(struct pci_dev *pdev, unsigned int pos)
 }
 
 static const struct vfio_pci_cap caps[PCI_CAP_ID_MAX + 1] = {
-	/* The null capability: nothing but a pointer */
+	/* The null capability: just a pointer */
 	[0]			= { HOLE },
 	[PCI_CAP_ID_PM]		= {
 		SHOW(PCI_PM_SIZEOF), .fields = pm_fields, .effect = &vfio_pci_effect_pm,
@@ -282,13 +283,13 @@ static unsigned int vc_len(struct pci_dev *pdev, unsigned int pos)
 	return phases ? round_up(len, 16) + phases / 2 : len;
 }
 
-/* The same place in VSEC and DVSEC: PCIe r6.2 7.9.5.2, 7.9.6.2 */
+/* At the same offset in VSEC and DVSEC: PCIe r6.2 7.9.5.2, 7.9.6.2 */
 static unsigned int vsec_len(struct pci_dev *pdev, unsigned int pos)
 {
 	return PCI_VNDR_HEADER_LEN(hw32(pdev, pos + PCI_VNDR_HEADER));
 }
 
-/* PCIe r6.2 7.7.11: a vector of so many bits, 0 for 256, for egress control */
+/* PCIe r6.2 7.7.11: the egress control vector has that many bits, where 0 means 256. */
 static unsigned int acs_len(struct pci_dev *pdev, unsigned int pos)
 {
 	u32 cap = hw32(pdev, pos + PCI_ACS_CAP);
@@ -365,7 +366,7 @@ static const struct vfio_pci_cap ext_caps[VFIO_PCI_EXT_CAP_MAX + 1] = {
 	[PCI_EXT_CAP_ID_PASID]	 = { HIDE(PCI_EXT_CAP_PASID_SIZEOF) },
 	[0x1c]			 = { HOLE },	/* lightweight notification, obsolete */
 	[PCI_EXT_CAP_ID_DPC]	 = { HOLE },	/* ports */
-	/* Both ends of the link are set up together. */
+	/* The host sets up both ends of the link together. */
 	[PCI_EXT_CAP_ID_L1SS]	 = { HIDE(PCI_L1SS_CTL2 + 4) },
 	[PCI_EXT_CAP_ID_PTM]	 = { HIDE(PCI_PTM_CTRL + 4) },
 	[0x20]			 = { HOLE },	/* M-PCIe, obsolete */
@@ -378,16 +379,16 @@ static const struct vfio_pci_cap ext_caps[VFIO_PCI_EXT_CAP_MAX + 1] = {
 	[PCI_EXT_CAP_ID_PL_16GT] = { HOLE },	/* the link's */
 	[0x27]			 = { HOLE },	/* lane margining: the link's */
 	[0x28]			 = { HOLE },	/* hierarchy ID */
-	/* The enclosure's: the host has it lit. */
+	/* The host controls the LEDs of the enclosure. */
 	[PCI_EXT_CAP_ID_NPEM]	 = { HIDE(PCI_NPEM_STATUS + 4) },
 	[PCI_EXT_CAP_ID_PL_32GT] = { HOLE },	/* the link's */
 	[0x2b]			 = { HOLE },	/* alternate protocol: the link's */
 	[0x2c]			 = { HOLE },	/* system firmware intermediary: ports */
 	[0x2d]			 = { HOLE },	/* shadow functions */
-	/* The PCI core has the mailbox, and speaks SPDM there. */
+	/* The PCI core uses the mailbox for SPDM. */
 	[PCI_EXT_CAP_ID_DOE]	 = { HIDE(PCI_DOE_CAP_SIZEOF) },
 	[PCI_EXT_CAP_ID_DEV3]	 = { HOLE },
-	/* The host sets streams up, at both ends. */
+	/* The host sets up the streams at both ends. */
 	[PCI_EXT_CAP_ID_IDE]	 = { HIDE_FN(ide_len) },
 	[PCI_EXT_CAP_ID_PL_64GT] = { HOLE },	/* the link's */
 	[0x32]			 = { HOLE },	/* flit logging: the link's */
@@ -399,20 +400,20 @@ static const struct vfio_pci_cap ext_caps[VFIO_PCI_EXT_CAP_MAX + 1] = {
 	[0x38]			 = { HOLE },	/* scalable I/O virtualization */
 };
 
-/* A newer kernel's header may know more than these tables. */
+/* Fails if the header of a newer kernel has more capabilities than these tables. */
 static_assert(VFIO_PCI_EXT_CAP_MAX >= PCI_EXT_CAP_ID_MAX);
 
 /**
  * vfio_pci_config_cap - find a capability in the tables
  * @header: the first dword of the capability
  *
- * Return: its row, or NULL for an ID that PCI does not have
+ * Return: its row, or NULL for an ID that PCI does not define
  */
 const struct vfio_pci_cap *vfio_pci_config_cap(u32 header)
 {
 	u8 id = header & PCI_CAP_ID_MASK;
 
-	/* Two layouts in one: the place of data and mask depends on the size of the address. */
+	/* There are two layouts: the offset of data and mask depends on the size of the address. */
 	if (id == PCI_CAP_ID_MSI && header >> 16 & PCI_MSI_FLAGS_64BIT)
 		return &msi_cap_64;
 	return id < ARRAY_SIZE(caps) ? &caps[id] : NULL;
@@ -422,7 +423,7 @@ const struct vfio_pci_cap *vfio_pci_config_cap(u32 header)
  * vfio_pci_config_ext_cap - find an extended capability in the tables
  * @header: the first dword of the capability
  *
- * Return: its row, or NULL for an ID that PCIe r6.2 does not have
+ * Return: its row, or NULL for an ID that PCIe r6.2 does not define
  */
 const struct vfio_pci_cap *vfio_pci_config_ext_cap(u32 header)
 {

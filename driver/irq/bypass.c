@@ -9,7 +9,7 @@
 /**
  * vfio_pci_bypass_start - offer a vector
  * @vpd: the device
- * @vector: has its trigger, and its interrupt is requested
+ * @vector: the vector; it has its trigger, and its interrupt has been requested
  *
  * Context: interrupt lock held
  */
@@ -20,15 +20,15 @@ void vfio_pci_bypass_start(struct vfio_pci_device *vpd, struct vfio_pci_vector *
 	/* Kernels without KVM have no bypass manager. */
 	if (!IS_ENABLED(CONFIG_IRQ_BYPASS_MANAGER))
 		return;
-	/* Fails when another vector has the same eventfd, which the user is free to do. */
+	/* Fails when another vector has the same eventfd, which is allowed. */
 	ret = irq_bypass_register_producer(&vector->producer, vector->trigger, vector->irq);
 	if (ret)
 		pci_dbg(vpd->pdev, "%s is not offered for bypass: %d\n", vector->name, ret);
 }
 
 /**
- * vfio_pci_bypass_stop - take the offer back, if there is one
- * @vector: still has its trigger
+ * vfio_pci_bypass_stop - withdraw the offer, if there is one
+ * @vector: the vector, which still has its trigger
  *
  * Context: interrupt lock held
  */

@@ -9,10 +9,10 @@
 #include "vfio_pci.h"
 
 /**
- * vfio_pci_eventfd_get - the eventfd of an element of VFIO_DEVICE_SET_IRQS
+ * vfio_pci_eventfd_get - get the eventfd from an element of VFIO_DEVICE_SET_IRQS
  * @fd: file descriptor, negative for none
  *
- * Return: NULL for none, a reference, or the errno of what is no eventfd
+ * Return: NULL for none, a reference, or an ERR_PTR() if @fd is not an eventfd
  */
 struct eventfd_ctx *vfio_pci_eventfd_get(s32 fd)
 {
@@ -31,7 +31,7 @@ void vfio_pci_eventfd_replace(struct eventfd_ctx **slot, struct eventfd_ctx *eve
 		eventfd_ctx_put(eventfd);
 }
 
-/* An uncorrected error happened, the host wants the device back: TRIGGER */
+/* The TRIGGER action of the error and request interrupts */
 int vfio_pci_event_set_trigger(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 			       const struct vfio_irq_set *set)
 {
@@ -79,7 +79,7 @@ void vfio_pci_irq_signal_error(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_irq_signal_request - ask the user to let go of the device
+ * vfio_pci_irq_signal_request - ask the user to release the device
  * @vpd: the device
  *
  * Context: takes the interrupt lock
@@ -114,15 +114,16 @@ static void vfio_pci_watch_queue(struct file *file, wait_queue_head_t *head, pol
 }
 
 /**
- * vfio_pci_watch_start - react to an eventfd
- * @watch: its @event is set
+ * vfio_pci_watch_start - watch an eventfd
+ * @watch: the watch, with @event set
  * @fd: the eventfd
  *
- * A signal that is there already counts. The user may close the eventfd at any time: our reference
- * keeps it, and its wait queue, until the next start or stop.
+ * If the eventfd has been signaled already, @event is called at once. The user may close the
+ * eventfd at any time: our reference keeps it, and its wait queue, until the next start or stop.
  *
  * Context: interrupt lock held
- * Return: 0, -EBUSY if there is another one that is not closed, -EBADF or -EINVAL if it is none
+ * Return: 0; -EBUSY if another eventfd is watched and not closed; -EBADF or -EINVAL if @fd is not
+ * an eventfd
  */
 int vfio_pci_watch_start(struct vfio_pci_watch *watch, int fd)
 {
@@ -151,10 +152,10 @@ int vfio_pci_watch_start(struct vfio_pci_watch *watch, int fd)
 }
 
 /**
- * vfio_pci_watch_stop - react no more
- * @watch: may be without an eventfd
+ * vfio_pci_watch_stop - stop watching
+ * @watch: the watch, possibly without an eventfd
  *
- * On return the watch's @event is not running, and will not be called.
+ * On return, the watch's @event is not running, and will not be called.
  *
  * Context: interrupt lock held
  */
@@ -164,7 +165,7 @@ void vfio_pci_watch_stop(struct vfio_pci_watch *watch)
 
 	if (!watch->eventfd)
 		return;
-	/* Takes the lock that a wake-up runs under. */
+	/* Takes the lock of the wait queue, and so waits for a wakeup in progress. */
 	eventfd_ctx_remove_wait_queue(watch->eventfd, &watch->wait, &count);
 	eventfd_ctx_put(watch->eventfd);
 	watch->eventfd = NULL;

@@ -24,10 +24,10 @@
 #include "vfio_pci.h"
 
 /**
- * vfio_pci_intx_let_msi - have INTx open where the function's Interrupt Disable stops MSI as well
+ * vfio_pci_intx_let_msi - clear Interrupt Disable in a function where it disables MSI as well
  * @vpd: the device, with MSI or MSI-X on, or about to be
  *
- * The PCI core leaves the bit alone in such a function, so nobody else clears it.
+ * The PCI core does not touch the bit of such a function, so nobody else clears it.
  *
  * Context: hw_lock held
  */
@@ -55,8 +55,8 @@ static void vfio_pci_intx_close_line(struct vfio_pci_device *vpd)
 }
 
 /*
- * Open the line if nothing keeps it closed. True if the function already waits to interrupt, which
- * would close it at once: then it stays closed, and the caller has the user notified instead.
+ * Open the line if nothing keeps it closed. If an interrupt is already pending, which would close
+ * the line again at once, leave it closed and return true: the caller notifies the user instead.
  */
 static bool vfio_pci_intx_open_line(struct vfio_pci_device *vpd)
 {
@@ -120,7 +120,7 @@ static irqreturn_t vfio_pci_intx_handler(int irq, void *arg)
 	struct eventfd_ctx *trigger;
 
 	scoped_guard(spinlock_irqsave, &intx->lock) {
-		/* Also if masked already: the mask may have been lost, see above. */
+		/* Even if already masked, as the mask may have been lost; see above. */
 		if (intx->can_mask && (READ_ONCE(vpd->power.suspended) ||
 				       !pci_check_and_mask_intx(vpd->pdev)))
 			return IRQ_NONE;
@@ -137,7 +137,7 @@ static irqreturn_t vfio_pci_intx_handler(int irq, void *arg)
 	return IRQ_HANDLED;
 }
 
-/* The user signalled the unmask eventfd. */
+/* The user signaled the unmask eventfd. */
 static void vfio_pci_intx_unmask_event(struct vfio_pci_watch *watch)
 {
 	struct vfio_pci_intx *intx = container_of(watch, struct vfio_pci_intx, unmask);
@@ -145,8 +145,9 @@ static void vfio_pci_intx_unmask_event(struct vfio_pci_watch *watch)
 
 	guard(spinlock_irqsave)(&intx->lock);
 	/*
-	 * Who wires an interrupt's trigger to its unmask must not keep a CPU in hard interrupts:
-	 * from one, unmask later. A replay has to wait too: here, no eventfd can be signalled.
+	 * A user who connects the trigger to the unmask eventfd must not keep a CPU busy with hard
+	 * interrupts, so in a hard interrupt, leave the unmask to the worker. A pending interrupt
+	 * is left to it as well, since no eventfd can be signaled here.
 	 */
 	if (in_hardirq() || vfio_pci_intx_unmask(vpd)) {
 		intx->retry = true;
@@ -159,7 +160,7 @@ static void vfio_pci_intx_worker(struct work_struct *work)
 	struct vfio_pci_intx *intx = container_of(work, struct vfio_pci_intx, work);
 	struct vfio_pci_device *vpd = container_of(intx, struct vfio_pci_device, irq.intx);
 
-	/* Who masks, or turns INTx off, takes the wish for a retry back. */
+	/* Masking INTx, or turning it off, cancels the retry. */
 	guard(mutex)(&vpd->irq.lock);
 	if (READ_ONCE(intx->retry))
 		vfio_pci_intx_unmask_signal(vpd);
@@ -173,14 +174,14 @@ static int vfio_pci_intx_on(struct vfio_pci_device *vpd, const struct vfio_cmd *
 	int ret;
 
 	if (!irq || irq == IRQ_NOTCONNECTED)
-		return vfio_err(cmd->file, -ENODEV, "the host gives it no interrupt line");
+		return vfio_err(cmd->file, -ENODEV, "the host has no interrupt line for it");
 
 	intx->trigger = trigger;
 	scnprintf(intx->name, sizeof(intx->name), "vfio-intx(%s)", pci_name(vpd->pdev));
 	if (!intx->can_mask) {
 		pci_intx(vpd->pdev, 1);
 		intx->line_off = true;
-		/* Else the first disable_irq() would let one more interrupt through. */
+		/* Else one more interrupt could come through after the first disable_irq(). */
 		irq_set_status_flags(irq, IRQ_DISABLE_UNLAZY);
 	}
 	ret = request_irq(irq, vfio_pci_intx_handler,
@@ -192,7 +193,7 @@ static int vfio_pci_intx_on(struct vfio_pci_device *vpd, const struct vfio_cmd *
 		}
 		intx->trigger = NULL;
 		return vfio_err(cmd->file, ret, intx->can_mask ? "request_irq failed" :
-				"the function cannot mask INTx, and shares its line with others");
+				"the function cannot mask INTx, and shares its interrupt line");
 	}
 
 	vpd->irq.type = VFIO_PCI_INTX_IRQ_INDEX;
@@ -222,7 +223,7 @@ void vfio_pci_intx_off(struct vfio_pci_device *vpd)
 	vpd->irq.type = VFIO_PCI_NUM_IRQS;
 }
 
-/* The mask and unmask actions and loopback need INTx on, and name just one interrupt. */
+/* The mask and unmask actions and loopback require INTx to be on, and exactly one interrupt. */
 static int vfio_pci_intx_check(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 			       const struct vfio_irq_set *set)
 {
@@ -303,12 +304,12 @@ int vfio_pci_intx_set_trigger(struct vfio_pci_device *vpd, const struct vfio_cmd
 }
 
 /**
- * vfio_pci_intx_disable_changed - follow the Interrupt Disable bit of the user's command register
+ * vfio_pci_intx_disable_changed - apply the Interrupt Disable bit of the user's command register
  * @vpd: the device
  *
- * To be called after every write to the command register in hardware, whether or not the bit
- * changed, and with any kind of interrupt on: by the user, by a reset, by a change of the power
- * state. And when the function has been resumed, or is about to be suspended.
+ * Must be called after every write to the command register in hardware (by the user, a reset or a
+ * change of the power state), whether or not the bit has changed and whichever interrupts are on.
+ * Also called when the function has been resumed, or is about to be suspended.
  *
  * Context: hw_lock held, takes the interrupt lock
  */

@@ -40,7 +40,7 @@ struct vfio_pci_vector {
 
 /**
  * struct vfio_pci_watch - an eventfd that others signal, and that we react to
- * @event: called when the eventfd was signalled, possibly from a hard interrupt and with the lock
+ * @event: called when the eventfd was signaled, possibly from a hard interrupt and with the lock
  *	of the eventfd's wait queue held, so it must not signal an eventfd
  * @eventfd: NULL for none
  * @wait: our entry in its wait queue
@@ -58,7 +58,7 @@ struct vfio_pci_watch {
 /**
  * struct vfio_pci_intx - the interrupt pin
  * @lock: protects the four flags below, and keeps the hardware in line with them. Taken in hard
- *	interrupts, and inside the locks of eventfds: no eventfd may be signalled with it held.
+ *	interrupts, and inside the locks of eventfds: no eventfd may be signaled with it held.
  * @masked: by the user, by having fired, or because INTx is off
  * @disabled: by the Interrupt Disable bit of the user's command register
  * @line_off: we have disabled the host's interrupt line (without @can_mask)
@@ -87,7 +87,7 @@ struct vfio_pci_intx {
 
 /**
  * struct vfio_pci_irqs - interrupt state of a device
- * @lock: the interrupt lock: serialises VFIO_DEVICE_SET_IRQS and everything else that enables and
+ * @lock: the interrupt lock: serializes VFIO_DEVICE_SET_IRQS and everything else that enables and
  *	disables interrupts. Innermost mutex; protects all fields that have no rule of their own.
  * @type: index of INTx, MSI or MSI-X, whichever is enabled, or VFIO_PCI_NUM_IRQS
  * @count: how many interrupts of each index the function has; for INTx, see vfio_pci_irq_count()
@@ -98,8 +98,8 @@ struct vfio_pci_intx {
  * @domain: if @walks, the index that it does not take it for. Protected by hw_lock.
  * @intx: the interrupt pin
  * @vectors: while MSI or MSI-X is enabled, its @count[@type] vectors
- * @error: signalled on an uncorrected error, or NULL
- * @request: signalled when the host wants the device back, or NULL
+ * @error: signaled on an uncorrected error, or NULL
+ * @request: signaled when the host wants the device back, or NULL
  */
 struct vfio_pci_irqs {
 	struct mutex lock;	/* inside of all other mutexes */

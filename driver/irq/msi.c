@@ -23,7 +23,7 @@ static irqreturn_t vfio_pci_msi_handler(int irq, void *arg)
 	return IRQ_HANDLED;
 }
 
-/* A reset by some register of the device can have cleared the table's entry: write it again. */
+/* Write the entry again, as a device-specific reset may have cleared the table. */
 static void vfio_pci_msix_refresh(int irq)
 {
 	struct msi_msg msg;
@@ -33,16 +33,16 @@ static void vfio_pci_msix_refresh(int irq)
 }
 
 /*
- * Where the IOMMU translates messages, the address that they are sent to has to be in the page
- * table. Without one no vector can be allocated, and with each attempt the kernel's driver of the
- * ITS loses an interrupt of the whole host (Linux 7.3). So there is none.
+ * Where the IOMMU translates messages, the address that they are sent to must be in the page table.
+ * Without a page table, no vector can be allocated, and each attempt makes the kernel's ITS driver
+ * leak one of the host's interrupts (Linux 7.3). So do not try.
  */
 static bool vfio_pci_msi_unmapped(struct vfio_pci_device *vpd)
 {
 	return vpd->irq.mapped && !vpd->irq.attached;
 }
 
-/* The Linux interrupt of a vector, newly allocated if it was not there when the index went on */
+/* The Linux interrupt of a vector, allocated now if it was not when the index was enabled */
 static int vfio_pci_msi_irq(struct vfio_pci_device *vpd, unsigned int nr)
 {
 	struct msi_map map;
@@ -85,7 +85,7 @@ static int vfio_pci_vector_request(struct vfio_pci_device *vpd, unsigned int nr,
 	return 0;
 }
 
-/* Another eventfd for a vector that is on: an interrupt signals either the old or the new one. */
+/* Replace the eventfd of an active vector: each interrupt signals either the old or the new one. */
 static void vfio_pci_vector_switch(struct vfio_pci_device *vpd, struct vfio_pci_vector *vector,
 				   struct eventfd_ctx *trigger)
 {
@@ -94,9 +94,9 @@ static void vfio_pci_vector_switch(struct vfio_pci_device *vpd, struct vfio_pci_
 	synchronize_irq(vector->irq);
 	eventfd_ctx_put(trigger);
 	/*
-	 * Does not meet a change of the interrupt's affinity: behind an interrupt remapper, that
-	 * leaves the message as it is. Without one, which takes iommufd's allow_unsafe_interrupts,
-	 * an interrupt may be lost here.
+	 * Does not race with a change of the interrupt's affinity, which leaves the message
+	 * unchanged if there is interrupt remapping. If there is none, which iommufd accepts only
+	 * with allow_unsafe_interrupts, an interrupt may be lost here.
 	 */
 	if (vpd->irq.type == VFIO_PCI_MSIX_IRQ_INDEX)
 		vfio_pci_msix_refresh(vector->irq);
@@ -134,7 +134,7 @@ static int vfio_pci_vector_set(struct vfio_pci_device *vpd, unsigned int nr, s32
 	return ret;
 }
 
-/* All of a range, or none: when one fails, those before it in the range are off, too. */
+/* All of a range, or none: if one vector fails, those before it are turned off, too. */
 static int vfio_pci_msi_set_range(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 				  const struct vfio_irq_set *set)
 {
@@ -161,7 +161,7 @@ err_off:
 static void vfio_pci_msi_free(struct vfio_pci_device *vpd)
 {
 	pci_free_irq_vectors(vpd->pdev);
-	/* Which has enabled INTx: nobody is there to handle it. */
+	/* This has enabled INTx, which nobody would handle. */
 	pci_intx(vpd->pdev, 0);
 }
 
@@ -178,7 +178,7 @@ static int vfio_pci_msi_on(struct vfio_pci_device *vpd, unsigned int index, int 
 	ret = pci_alloc_irq_vectors(pdev, 1, nr,
 				    index == VFIO_PCI_MSIX_IRQ_INDEX ? PCI_IRQ_MSIX : PCI_IRQ_MSI);
 	if (ret < nr) {
-		/* How many the host has goes to the user, who may try again with so many. */
+		/* Tell the user how many vectors the host has, so that they can retry with that. */
 		if (ret > 0)
 			vfio_pci_msi_free(vpd);
 		kvfree(vectors);
@@ -190,7 +190,7 @@ static int vfio_pci_msi_on(struct vfio_pci_device *vpd, unsigned int index, int 
 	return 0;
 }
 
-/* With memory decode on */
+/* Called with memory decode on */
 static void vfio_pci_msi_off_decoded(struct vfio_pci_device *vpd)
 {
 	unsigned int i;
@@ -218,9 +218,10 @@ void vfio_pci_msi_off(struct vfio_pci_device *vpd)
 }
 
 /*
- * How many vectors to turn an index on with: all up to the last that is named. Where more can be
- * added, one without an eventfd takes none of the host's: so the PCI core gets those from vector 0
- * up to the first gap, which is faster than one by one, but at least the one that it wants.
+ * How many vectors to allocate when an index is turned on: all up to the last of the range. If more
+ * can be added later, vectors without an eventfd are not allocated: then, it is those from vector 0
+ * up to the first gap, as this is faster than one by one, but at least the one that the PCI core
+ * requires.
  */
 static unsigned int vfio_pci_msi_first(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 				       const struct vfio_irq_set *set)
@@ -235,7 +236,7 @@ static unsigned int vfio_pci_msi_first(struct vfio_pci_device *vpd, const struct
 	return min(max(nr, 1), all);
 }
 
-/* Some vectors of an index that is on, or is turned on by it, are given eventfds. */
+/* Give eventfds to some vectors of an index, and turn the index on if it is off. */
 static int vfio_pci_msi_set_eventfds(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 				     const struct vfio_irq_set *set)
 {
@@ -245,7 +246,7 @@ static int vfio_pci_msi_set_eventfds(struct vfio_pci_device *vpd, const struct v
 
 	if (!was_on && vfio_pci_msi_unmapped(vpd))
 		return vfio_err(cmd->file, -ENOSPC,
-				"this host's IOMMU translates messages: attach the device first");
+				"this host's IOMMU translates MSIs: attach the device first");
 	command = vfio_pci_decode_force(vpd);
 	if (!was_on)
 		ret = vfio_pci_msi_on(vpd, set->index, vfio_pci_msi_first(vpd, cmd, set));
@@ -266,7 +267,7 @@ int vfio_pci_msi_set_trigger(struct vfio_pci_device *vpd, const struct vfio_cmd 
 	if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD)
 		return vfio_pci_msi_set_eventfds(vpd, cmd, set);
 	if (vpd->irq.type != set->index)
-		return vfio_err(cmd->file, -EINVAL, "no vector of this interrupt is on");
+		return vfio_err(cmd->file, -EINVAL, "no vector of this index is on");
 
 	if (!set->count && set->flags & VFIO_IRQ_SET_DATA_NONE) {
 		vfio_pci_msi_off(vpd);

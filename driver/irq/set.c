@@ -25,8 +25,9 @@ static const char * const vfio_pci_irq_names[] = {
 #define VFIO_PCI_NUM_ACTIONS	(VFIO_PCI_ACTION(~0) + 1)
 
 /*
- * What answers an action on an index; nothing does if it is not just one action. The functions find
- * @index, @start and @count checked, and no other of INTx, MSI and MSI-X on than theirs.
+ * The handlers of each action on each index; several actions at once have none. When a handler is
+ * called, @index, @start and @count have been checked, and of INTx, MSI and MSI-X, none is on but
+ * its own.
  */
 static const vfio_pci_set_irq_fn
 vfio_pci_set_irq_fns[VFIO_PCI_NUM_IRQS][VFIO_PCI_NUM_ACTIONS] = {
@@ -115,7 +116,7 @@ bool vfio_pci_irq_is_msix(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_irq_show - a line for fdinfo: what is on, and how many of how many have an eventfd
+ * vfio_pci_irq_show - show in fdinfo what is on, and how many interrupts have an eventfd
  * @vpd: the device
  * @m: the file
  *
@@ -164,8 +165,8 @@ static int vfio_pci_set_irqs_in_d0(struct vfio_pci_device *vpd, const struct vfi
 	if (vpd->power.suspended)
 		return vfio_err(cmd->file, -EIO, "another thread has put the function to sleep");
 	if (vpd->recovery.frozen)
-		return vfio_err(cmd->file, -EAGAIN, "the function recovers from an error");
-	/* Its MSI-X table is gone like all that is in its BARs. */
+		return vfio_err(cmd->file, -EAGAIN, "the function is recovering from an error");
+	/* Its MSI-X table is gone, like everything in its BARs. */
 	if (!vfio_pci_is_live(vpd))
 		return vfio_err(cmd->file, -EIO, "the function has failed, and cannot be reached");
 	if (vfio_pci_asleep(vpd->pdev->current_state))
@@ -173,7 +174,7 @@ static int vfio_pci_set_irqs_in_d0(struct vfio_pci_device *vpd, const struct vfi
 	return vfio_pci_set_irqs_locked(vpd, cmd, set, fn);
 }
 
-/* Is it about to turn MSI or MSI-X on, for which the kernel has to make an interrupt domain? */
+/* Will the call enable MSI or MSI-X, and does the kernel have to make an interrupt domain first? */
 static bool vfio_pci_irq_lacks_domain(struct vfio_pci_device *vpd, const struct vfio_irq_set *set)
 {
 	struct vfio_pci_irqs *irqs = &vpd->irq;
@@ -184,10 +185,10 @@ static bool vfio_pci_irq_lacks_domain(struct vfio_pci_device *vpd, const struct 
 
 /*
  * The kernel makes the domain before it touches the hardware, and keeps it until it makes one for
- * the other kind of messages. So all that it is asked for here is an impossible number of vectors:
- * one, of which two are reserved.
+ * the other type, MSI or MSI-X. So ask for an impossible number of vectors, which does nothing
+ * else: one vector, of which two are reserved.
  *
- * Context: core_lock and hw_lock held; it lets go of hw_lock meanwhile
+ * Context: core_lock and hw_lock held; hw_lock is released in the meantime
  */
 static void vfio_pci_irq_make_domain(struct vfio_pci_device *vpd, unsigned int index)
 {
@@ -198,13 +199,13 @@ static void vfio_pci_irq_make_domain(struct vfio_pci_device *vpd, unsigned int i
 	vfio_pci_core_enter(vpd, false);
 	ret = pci_alloc_irq_vectors_affinity(vpd->pdev, 1, 1, kind | PCI_IRQ_AFFINITY, &none);
 	vfio_pci_core_exit(vpd);
-	/* A recovery may have ended meanwhile. */
+	/* A recovery may have ended in the meantime. */
 	vfio_pci_decode_update(vpd);
 	if (ret == -ENOSPC)
 		vpd->irq.domain = index;
 }
 
-/* Messages are set up in D0 only, for MSI-X in a BAR: one that its user lets sleep is woken up. */
+/* MSIs can only be set up in D0 (MSI-X in a BAR), so wake the function up if it sleeps. */
 static int vfio_pci_set_irqs_awake(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 				   const struct vfio_irq_set *set, vfio_pci_set_irq_fn fn)
 {
@@ -242,11 +243,11 @@ static int vfio_pci_set_irqs_mapped(struct vfio_pci_device *vpd, const struct vf
 
 /**
  * vfio_pci_set_irqs - answer VFIO_DEVICE_SET_IRQS
- * @cmd: struct vfio_irq_set, and its data. The front end has checked that there is one kind of
- *	data, as much of it as there are interrupts, and no flag that does not exist.
+ * @cmd: struct vfio_irq_set, and its data. The front end has checked that there is exactly one kind
+ *	of data, that its size matches the number of interrupts, and that no unknown flag is set.
  *
- * Return: 0; how many vectors the host has, when it has not enough to turn MSI or MSI-X on; or a
- * negative errno
+ * Return: 0; the number of vectors that the host has, if these are too few to turn MSI or MSI-X on;
+ * or a negative errno
  */
 int vfio_pci_set_irqs(struct vfio_cmd *cmd)
 {
@@ -265,7 +266,7 @@ int vfio_pci_set_irqs(struct vfio_cmd *cmd)
 
 	fn = vfio_pci_set_irq_fns[set->index][action];
 	if (!fn)
-		return vfio_err(cmd->file, -ENOTTY, "%s interrupts lack this action",
+		return vfio_err(cmd->file, -ENOTTY, "%s interrupts do not support this action",
 				vfio_pci_irq_names[set->index]);
 
 	only_signals = set->index > VFIO_PCI_MSIX_IRQ_INDEX ||
@@ -280,7 +281,7 @@ int vfio_pci_set_irqs(struct vfio_cmd *cmd)
 }
 
 /**
- * vfio_pci_irq_open - interrupts at the beginning of a session: counted, and all off
+ * vfio_pci_irq_open - at the beginning of a session, count interrupts and turn them off
  * @vpd: the device, enabled and clean
  *
  * Context: hw_lock held
@@ -291,7 +292,7 @@ void vfio_pci_irq_open(struct vfio_pci_device *vpd)
 
 	lockdep_assert_held(&vpd->hw_lock);
 
-	/* A VF can be given vectors, or lose them, with each reset (NVMe base 2.0, 8.26). */
+	/* Each reset may change the number of a VF's vectors (NVMe base 2.0, 8.26). */
 	irqs->count[VFIO_PCI_MSI_IRQ_INDEX] = max(pci_msi_vec_count(vpd->pdev), 0);
 	irqs->count[VFIO_PCI_MSIX_IRQ_INDEX] = max(pci_msix_vec_count(vpd->pdev), 0);
 	irqs->intx.disabled = false;
@@ -317,7 +318,7 @@ void vfio_pci_irq_close(struct vfio_pci_device *vpd)
 		vfio_pci_eventfd_replace(&vpd->irq.error, NULL);
 		vfio_pci_eventfd_replace(&vpd->irq.request, NULL);
 	}
-	/* It takes the interrupt lock. Nobody is left to queue it. */
+	/* Outside the interrupt lock, which the work takes. Nobody can queue it any more. */
 	cancel_work_sync(&vpd->irq.intx.work);
 }
 

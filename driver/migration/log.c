@@ -81,15 +81,15 @@ static int vfio_mig_check_ranges(struct vfio_cmd *cmd, const struct vfio_mig_ran
 	u64 end;
 
 	if (page_size < SZ_4K || !is_power_of_2(page_size))
-		return vfio_err(cmd->file, -EINVAL, "a log by pages of %llu bytes is not possible",
+		return vfio_err(cmd->file, -EINVAL, "DMA cannot be logged in pages of %llu bytes",
 				page_size);
 	for (i = 0; i < nr; i++) {
 		if (check_add_overflow(ranges[i].iova, ranges[i].length, &end))
-			return vfio_err(cmd->file, -EOVERFLOW, "range %u to be logged has no end",
+			return vfio_err(cmd->file, -EOVERFLOW, "range %u to be logged wraps around",
 					i);
 		if (!ranges[i].length || !IS_ALIGNED(ranges[i].iova | ranges[i].length, page_size))
-			return vfio_err(cmd->file, -EINVAL, "range %u to be logged is not pages",
-					i);
+			return vfio_err(cmd->file, -EINVAL,
+					"range %u to be logged is empty or not page-aligned", i);
 	}
 	return 0;
 }
@@ -116,7 +116,7 @@ int vfio_mig_log_start(struct vfio_cmd *cmd)
 	nr = vfio_mig_merge(ranges, control->num_ranges, mig->ops->log_ranges);
 	guard(vfio_mig)(mig);
 	if (mig->page_size)
-		return vfio_err(cmd->file, -EINVAL, "the device logs its DMA already");
+		return vfio_err(cmd->file, -EINVAL, "the device already logs its DMA");
 	ret = mig->ops->log_start(mig->vpd, &page_size, ranges, nr);
 	if (ret)
 		return ret;
@@ -184,9 +184,9 @@ int vfio_mig_log_report(struct vfio_cmd *cmd)
 	guard(vfio_mig)(mig);
 	if (!mig->page_size)
 		return vfio_err(cmd->file, -EINVAL, "the device does not log its DMA");
-	/* The device forgets whole pages, and a part of a page would be reported to nobody. */
+	/* A report clears whole pages of the log, so the rest of a partial page would be lost. */
 	if (!IS_ALIGNED(slice->iova | slice->length, mig->page_size))
-		return vfio_err(cmd->file, -EINVAL, "the log is by pages of %llu bytes",
+		return vfio_err(cmd->file, -EINVAL, "the log uses pages of %llu bytes",
 				mig->page_size);
 	at = max(slice->iova, round_down(mig->log_first, mig->page_size));
 	last = min(slice->iova + slice->length - 1, mig->log_last);

@@ -23,7 +23,7 @@ static const char * const names[VFIO_DEVICE_STATE_NR] = {
 	[VFIO_DEVICE_STATE_PRE_COPY_P2P] = "PRE_COPY_P2P",
 };
 
-/* The function is as after power-on, or about to be: end everything that was begun. */
+/* The function is in its power-on state, or about to be: end everything that was begun. */
 static void vfio_mig_forget(struct vfio_mig *mig)
 {
 	vfio_mig_stream_end(mig);
@@ -123,7 +123,7 @@ static int vfio_mig_step(struct vfio_mig *mig, const struct vfio_mig_arc *arc,
 		mig->state = arc->to;
 		return 0;
 	}
-	/* The last deed has done nothing, unless it says otherwise or left half a state loaded. */
+	/* A deed that failed has done nothing, unless it timed out or left a state half loaded. */
 	i--;
 	lost = ret == -ETIMEDOUT || arc->deeds[i] == VFIO_MIG_LOAD_END;
 	while (--i >= 0 && !lost)
@@ -144,9 +144,9 @@ static int vfio_mig_go(struct vfio_mig *mig, u32 to, struct vfio_cmd *cmd)
 		arc = vfio_mig_next(mig->features, mig->state, to);
 		if (!arc && mig->state == VFIO_DEVICE_STATE_ERROR)
 			return vfio_err(cmd->file, -EINVAL,
-					"out of ERROR there is only VFIO_DEVICE_RESET");
+					"only VFIO_DEVICE_RESET leads out of ERROR");
 		if (!arc)
-			return vfio_err(cmd->file, -EINVAL, "there is no way from %s to %s",
+			return vfio_err(cmd->file, -EINVAL, "there is no path from %s to %s",
 					names[mig->state], names[to]);
 		ret = vfio_mig_step(mig, arc, cmd);
 		trace_vfio_pci_mig_step(mig->vpd->pdev, arc->from, arc->to, ret);
@@ -228,7 +228,7 @@ int vfio_mig_get_size(struct vfio_cmd *cmd)
 	struct vfio_mig *mig = to_vfio_pci(cmd->vdev)->mig;
 
 	guard(vfio_mig)(mig);
-	/* QEMU allocates a buffer of that size. */
+	/* QEMU allocates a buffer of this size, so it must not be 0. */
 	size->stop_copy_length = max(mig->ops->size(mig->vpd), 1ULL);
 	return 0;
 }
@@ -311,15 +311,18 @@ void vfio_mig_open(struct vfio_pci_device *vpd)
 	if (!mig)
 		return;
 	guard(mutex)(&mig->lock);
-	mig->flags = 0;
 	mig->state = VFIO_DEVICE_STATE_RUNNING;
 	mig->tells_again = false;
-	mig->features = mig->ops->features(vpd);
+	/* A reset meanwhile keeps the device from answering. There is nothing to forget yet. */
+	do {
+		mig->flags = 0;
+		mig->features = mig->ops->features(vpd);
+	} while (READ_ONCE(mig->flags));
 }
 
 /**
  * vfio_mig_close - end a session
- * @vpd: the device, no longer LIVE. Nobody is inside the gate, with a data file either.
+ * @vpd: the device, no longer LIVE. Nobody is inside the gate, not even with a data file.
  */
 void vfio_mig_close(struct vfio_pci_device *vpd)
 {
@@ -348,7 +351,7 @@ void vfio_mig_timer_start(struct vfio_mig_timer *timer, unsigned int ms)
 EXPORT_SYMBOL_NS_GPL(vfio_mig_timer_start, "VFIO_PCI");
 
 /**
- * vfio_mig_wait - wait a little for a device, between two looks at it
+ * vfio_mig_wait - wait briefly for a device, between two checks of it
  * @vpd: the device
  * @timer: from vfio_mig_timer_start(); each wait is longer than the last, up to 10 ms
  *

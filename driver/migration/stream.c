@@ -120,7 +120,7 @@ int vfio_mig_load_end(struct vfio_mig *mig)
 	return mig->ops->load_end(mig->vpd);
 }
 
-/* Fill a buffer, if one is empty. Returns after how many jiffies to queue again, or -1: do not. */
+/* Fill a buffer, if one is empty. Returns the jiffies until the next run, or -1 for no such run. */
 static long vfio_mig_save(struct vfio_mig *mig)
 {
 	struct vfio_stream *stream = mig->stream;
@@ -137,6 +137,9 @@ static long vfio_mig_save(struct vfio_mig *mig)
 	}
 	if (mig->final)
 		n = mig->ops->save_final(mig->vpd, vfio_buf_data(buf), buf->room, &tag);
+	/* The function was reset, or the session ends: so does the file, without an error. */
+	if (READ_ONCE(mig->flags))
+		return -1;
 	if (n > 0) {
 		vfio_stream_push(stream, buf, tag, n);
 		return 0;
@@ -175,7 +178,8 @@ static void vfio_mig_load(struct vfio_mig *mig)
 	}
 	scoped_guard(vfio_pci, mig->vpd)
 		vfio_pci_decode_let_go(mig->vpd);
-	vfio_stream_loaded(mig->stream, ret);
+	if (!READ_ONCE(mig->flags))
+		vfio_stream_loaded(mig->stream, ret);
 }
 
 /**
@@ -242,7 +246,8 @@ int vfio_mig_check(struct vfio_device *vdev, u32 *order, u32 tag, u32 flags, u64
  * @stream: a data file of this session
  * @info: the answer
  *
- * Return: 0; -EINVAL in states other than PRE_COPY and PRE_COPY_P2P
+ * Return: 0; -ENODEV if the state that the file belongs to has been left; -EINVAL in states other
+ * than PRE_COPY and PRE_COPY_P2P
  */
 int vfio_mig_precopy_info(struct vfio_device *vdev, struct vfio_stream *stream,
 			  struct vfio_precopy_info *info)
@@ -252,8 +257,11 @@ int vfio_mig_precopy_info(struct vfio_device *vdev, struct vfio_stream *stream,
 	bool again = false;
 
 	guard(vfio_mig)(mig);
-	if (stream != mig->stream || mig->rest || mig->state == VFIO_DEVICE_STATE_RESUMING)
-		return vfio_device_err(vdev, -EINVAL, "the data file is not in a pre-copy");
+	/* The file is dead. */
+	if (stream != mig->stream)
+		return -ENODEV;
+	if (mig->rest || mig->state == VFIO_DEVICE_STATE_RESUMING)
+		return vfio_device_err(vdev, -EINVAL, "the data file is not in pre-copy");
 	pending = mig->ops->pending(mig->vpd, &again);
 	vfio_stream_count(stream, &done, &left);
 	if (again && mig->tells_again) {

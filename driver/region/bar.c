@@ -10,9 +10,8 @@
 #include "vfio_pci.h"
 
 /*
- * An access is of the widest kind that the offset's alignment, the bytes left and the widest
- * allowed one make possible. Registers often act on a whole access, so its width is part of what
- * the user asks for.
+ * The widest access that the alignment of the offset, the number of bytes left and the maximum
+ * width allow. Registers often act on a whole access, so its width is part of the user's request.
  */
 static size_t vfio_pci_bar_width(u64 off, size_t len, size_t widest)
 {
@@ -20,14 +19,14 @@ static size_t vfio_pci_bar_width(u64 off, size_t len, size_t widest)
 }
 
 /**
- * vfio_pci_bar_read_one - one read of a BAR, or of something like it
- * @at: where
+ * vfio_pci_bar_read_one - make one read access to a BAR, or to something like it
+ * @at: address to read from
  * @buf: gets the bytes
- * @off: of @at in the BAR
- * @len: of what the user has asked for, the rest
- * @widest: the widest read that is allowed, 4 or 8
+ * @off: offset of @at in the BAR
+ * @len: number of bytes left of the user's request
+ * @widest: the widest access that is allowed, 4 or 8
  *
- * Return: how many bytes it was
+ * Return: the number of bytes that were read
  */
 size_t vfio_pci_bar_read_one(void __iomem *at, void *buf, u64 off, size_t len, size_t widest)
 {
@@ -71,10 +70,10 @@ static size_t vfio_pci_bar_write_one(void __iomem *at, const void *buf, u64 off,
 }
 
 /*
- * How many bytes of [off, off + len) can be moved in one go, and whether they are the MSI-X
- * table's. That is the host's: its writes are dropped, and it reads as all ones. (By mmap the user
- * gets at it. Interrupt remapping then keeps what they write there harmless; pread and pwrite
- * leave it out because users expect them to.)
+ * How many bytes from @off on are either all inside or all outside the MSI-X table? The table
+ * belongs to the host: writes to it are dropped, and it reads as all ones. (With mmap, the user can
+ * access it, and interrupt remapping makes that harmless. pread and pwrite hide it because users
+ * expect them to.)
  */
 static size_t vfio_pci_bar_span(struct vfio_pci_device *vpd, unsigned int bar, u64 off, size_t len,
 				bool *hidden)
@@ -110,7 +109,7 @@ static void vfio_pci_bar_move(struct vfio_pci_device *vpd, unsigned int bar, voi
 }
 
 /**
- * vfio_pci_bar_is_plain - is a BAR all the user's, as no variant has it?
+ * vfio_pci_bar_is_plain - is a BAR an ordinary one, which no variant handles?
  * @vpd: the device
  * @bar: its number
  */
@@ -120,13 +119,13 @@ bool vfio_pci_bar_is_plain(const struct vfio_pci_device *vpd, unsigned int bar)
 }
 
 /**
- * vfio_pci_barmap - the kernel's mapping of a BAR, made on first use
+ * vfio_pci_barmap - get the kernel's mapping of a BAR, made on first use
  * @vpd: the device
- * @bar: a BAR that there is
+ * @bar: a BAR that exists
  *
- * Who comes second throws theirs away.
+ * If two callers race, the second one drops its mapping.
  *
- * Return: where it begins, until vfio_pci_bars_close(); NULL when out of memory
+ * Return: its start, valid until vfio_pci_bars_close(); NULL when out of memory
  */
 void __iomem *vfio_pci_barmap(struct vfio_pci_device *vpd, unsigned int bar)
 {
@@ -144,7 +143,7 @@ void __iomem *vfio_pci_barmap(struct vfio_pci_device *vpd, unsigned int bar)
 	return other;
 }
 
-/* One register of a memory BAR: nearly all that ever comes. False if it is something else. */
+/* Fast path for one register of a memory BAR. Returns false for any other access. */
 static bool vfio_pci_bar_register(struct vfio_pci_device *vpd, unsigned int bar,
 				  void __iomem *at, const struct vfio_io *io, u64 off, bool write)
 {
@@ -185,13 +184,13 @@ static bool vfio_pci_bar_register(struct vfio_pci_device *vpd, unsigned int bar,
 }
 
 /**
- * vfio_pci_bar_prepare - may a BAR be accessed?
+ * vfio_pci_bar_prepare - prepare a BAR for vfio_pci_bar_put()
  * @vpd: the device, open
- * @bar: a BAR that there is
+ * @bar: a BAR that exists
  *
- * Context: the interrupt lock held, so that it does not become write-combined
+ * Context: the interrupt lock held, so that the BAR does not become write-combined
  * Return: 0: vfio_pci_bar_put() works until vfio_pci_bar_forget(); -EBUSY if somebody else has
- * reserved it, or it is a variant's, or write-combined; -ENOMEM
+ * reserved the BAR, or it is a variant's, or write-combined; -ENOMEM
  */
 int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar)
 {
@@ -203,9 +202,9 @@ int vfio_pci_bar_prepare(struct vfio_pci_device *vpd, unsigned int bar)
 }
 
 /**
- * vfio_pci_bar_forget - have no mapping of the kernel's of a BAR
+ * vfio_pci_bar_forget - remove the kernel's mapping of a BAR
  * @vpd: the device
- * @bar: nobody uses it
+ * @bar: the BAR, whose mapping nobody uses
  */
 void vfio_pci_bar_forget(struct vfio_pci_device *vpd, unsigned int bar)
 {
@@ -218,11 +217,11 @@ void vfio_pci_bar_forget(struct vfio_pci_device *vpd, unsigned int bar)
  * vfio_pci_bar_put - write to a BAR
  * @vpd: the device
  * @bar: prepared by vfio_pci_bar_prepare()
- * @off: offset in the BAR, inside of it, outside of the MSI-X table
- * @buf: what; not changed
- * @len: bytes
+ * @off: offset in the BAR, outside the MSI-X table
+ * @buf: the bytes; not changed
+ * @len: number of bytes
  *
- * Context: any. The function is awake, and does decode.
+ * Context: any, while the function is awake and decodes the BAR
  */
 void vfio_pci_bar_put(struct vfio_pci_device *vpd, unsigned int bar, u64 off, void *buf, size_t len)
 {
@@ -231,7 +230,7 @@ void vfio_pci_bar_put(struct vfio_pci_device *vpd, unsigned int bar, u64 off, vo
 	vfio_pci_bar_move(vpd, bar, READ_ONCE(vpd->bars.map[bar]), &io, off, len, true);
 }
 
-/* Inside of what makes the BAR answer. What becomes write-combined does so with nobody inside. */
+/* The caller ensures that the BAR answers, and thereby that it does not become write-combined. */
 static ssize_t vfio_pci_bar_rw_on(struct vfio_pci_device *vpd, unsigned int bar,
 				  const struct vfio_io *io, u64 off, size_t len, bool write)
 {
@@ -269,7 +268,7 @@ static ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vpd, unsigned int bar,
 		vfio_pci_decode_exit(vpd, srcu);
 		return ret;
 	}
-	/* Ports cannot be mapped, so they are rare enough for the lock. */
+	/* Ports are rare enough to take the lock, and need no SRCU as they cannot be mapped. */
 	guard(vfio_pci_hw)(vpd);
 	if (vpd->power.suspended)
 		return -EIO;
@@ -314,8 +313,8 @@ const struct vfio_pci_region_ops vfio_pci_bar_ops = {
 EXPORT_SYMBOL_NS_GPL(vfio_pci_bar_ops, "VFIO_PCI");
 
 /*
- * A BAR smaller than a page can be mapped if it begins a page whose rest is nobody's, and is kept
- * so. One that begins inside a page cannot: the user could not know where.
+ * A BAR smaller than a page can be mapped if it is at the start of a page, and the rest of the page
+ * can be reserved. A BAR at another offset cannot, as the user would not know the offset.
  */
 static bool vfio_pci_bar_pad(struct vfio_pci_device *vpd, unsigned int bar, struct resource *res)
 {
@@ -335,7 +334,7 @@ static bool vfio_pci_bar_pad(struct vfio_pci_device *vpd, unsigned int bar, stru
  * vfio_pci_bars_open - reserve the BARs for the session
  * @vpd: the device, enabled
  *
- * A BAR that somebody else has reserved is there in the info ioctls, but cannot be accessed.
+ * A BAR that somebody else has reserved appears in the info ioctls, but cannot be accessed.
  */
 void vfio_pci_bars_open(struct vfio_pci_device *vpd)
 {

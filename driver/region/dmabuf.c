@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
+#include "compat.h"
 #include "vfio_pci.h"
 
 /**
@@ -23,12 +24,12 @@
  * @vpd: the device; a reference is held
  * @dmabuf: the kernel's part of it, which frees this
  * @node: in vpd->dmabufs.list until the session ends; protected by vpd->dmabufs.lock
- * @live: the session that exported it goes on; protected by the buffer's reservation lock
- * @mapped: by importers other than iommufd, which tell when they have unmapped it
- * @provider: the BAR, to the PCI core
- * @size: bytes in all of @phys
- * @nr: ranges in @phys
- * @phys: where it is
+ * @live: the session that exported it still exists; protected by the buffer's reservation lock
+ * @mapped: number of mappings by importers other than iommufd
+ * @provider: the BAR in the PCI core's P2PDMA
+ * @size: total size of @phys in bytes
+ * @nr: number of ranges in @phys
+ * @phys: physical ranges
  */
 struct vfio_pci_dmabuf {
 	struct vfio_pci_device *vpd;
@@ -43,8 +44,8 @@ struct vfio_pci_dmabuf {
 };
 
 /*
- * May it be mapped now? Who shuts importers out changes @decode first and then takes the lock, so
- * whoever was told yes before that is seen by them.
+ * May it be mapped now? Code that shuts importers out changes @decode first and then takes the
+ * lock, so it sees all those that were allowed before.
  */
 static bool vfio_pci_dmabuf_usable(struct vfio_pci_dmabuf *buf)
 {
@@ -54,7 +55,7 @@ static bool vfio_pci_dmabuf_usable(struct vfio_pci_dmabuf *buf)
 	       !READ_ONCE(buf->vpd->power.low);
 }
 
-/* Only for importers who go straight to the BAR, and let go of it when they are told to. */
+/* Only for importers that do peer-to-peer DMA, and stop when the buffer is revoked */
 static int vfio_pci_dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
 	if (!attach->peer2peer || !dma_buf_attach_revocable(attach))
@@ -68,6 +69,8 @@ static struct sg_table *vfio_pci_dmabuf_map(struct dma_buf_attachment *attach,
 	struct vfio_pci_dmabuf *buf = attach->dmabuf->priv;
 	struct sg_table *sgt;
 
+	if (!VFIO_DMA_BUF_CAN_BE_MAPPED)
+		return ERR_PTR(-EOPNOTSUPP);
 	if (!vfio_pci_dmabuf_usable(buf))
 		return ERR_PTR(-ENODEV);
 	sgt = dma_buf_phys_vec_to_sgt(attach, buf->provider, buf->phys, buf->nr, buf->size, dir);
@@ -82,8 +85,8 @@ static void vfio_pci_dmabuf_unmap(struct dma_buf_attachment *attach, struct sg_t
 	struct vfio_pci_dmabuf *buf = attach->dmabuf->priv;
 
 	/*
-	 * It has no entries for CPUs, and Linux 7.3 says so by clearing this, by which the helper
-	 * then frees the table: without this, it frees none of it.
+	 * The table has no entries for the CPU, so Linux 7.3 clears orig_nents. But the helper
+	 * frees the table by orig_nents, and would leak it.
 	 */
 	sgt->orig_nents = sgt->nents;
 	dma_buf_free_sgt(attach, sgt, dir);
@@ -91,9 +94,9 @@ static void vfio_pci_dmabuf_unmap(struct dma_buf_attachment *attach, struct sg_t
 }
 
 /*
- * Nobody has it any more, by a file or by a path. The device may be another session's by now, or
- * nobody's. This may be long after its file was closed, so only the list can say whether it is
- * still there.
+ * Called when no file and no path refers to the buffer any more, possibly long after its file was
+ * closed. The device may be in another session by then, or in none. Only the list tells whether the
+ * buffer still belongs to the session.
  */
 static void vfio_pci_dmabuf_release(struct dma_buf *dmabuf)
 {
@@ -113,15 +116,15 @@ static const struct dma_buf_ops vfio_pci_dmabuf_ops = {
 };
 
 /**
- * vfio_pci_dma_buf_iommufd_map - where is the BAR that iommufd is to map?
- * @attach: iommufd's, to a buffer of anybody's
+ * vfio_pci_dma_buf_iommufd_map - tell iommufd the address of the BAR that it maps
+ * @attach: iommufd's attachment, to any exporter's buffer
  * @phys: filled in
  *
- * iommufd looks this up by its name. It forgets @phys when it is told to invalidate its mappings,
- * and does not ask again.
+ * iommufd looks this function up by name. It drops @phys when it is told to invalidate its
+ * mappings, and does not ask again.
  *
  * Context: reservation lock of the buffer held
- * Return: 0; -EOPNOTSUPP for what is not one range of a BAR; -ENODEV while it must not be touched
+ * Return: 0; -EOPNOTSUPP if it is not one range of a BAR; -ENODEV while it must not be accessed
  */
 int vfio_pci_dma_buf_iommufd_map(struct dma_buf_attachment *attach, struct phys_vec *phys)
 {
@@ -138,7 +141,7 @@ int vfio_pci_dma_buf_iommufd_map(struct dma_buf_attachment *attach, struct phys_
 }
 EXPORT_SYMBOL_FOR_MODULES(vfio_pci_dma_buf_iommufd_map, "iommufd");
 
-/* Fill @buf with the ranges that the user wants, which are all inside the BAR. */
+/* Fill @buf with the user's ranges, which must be inside the BAR. */
 static int vfio_pci_dmabuf_fill(struct vfio_pci_dmabuf *buf, struct pci_dev *pdev,
 				const struct vfio_device_feature_dma_buf *get)
 {
@@ -153,7 +156,7 @@ static int vfio_pci_dmabuf_fill(struct vfio_pci_dmabuf *buf, struct pci_dev *pde
 			return -EINVAL;
 		if (range->offset >= len || range->length > len - range->offset)
 			return -EINVAL;
-		/* The DMA API has a use of its own for the uppermost bit of a size. */
+		/* The DMA API uses the top bit of a size for itself. */
 		if (check_add_overflow(buf->size, range->length, &buf->size) ||
 		    buf->size > LONG_MAX)
 			return -EINVAL;
@@ -163,7 +166,7 @@ static int vfio_pci_dmabuf_fill(struct vfio_pci_dmabuf *buf, struct pci_dev *pde
 	return 0;
 }
 
-/* Export it, as something that nobody knows of yet. From here on the release op frees it. */
+/* Export it, still unknown to anybody. If this succeeds, the release op frees it. */
 static int vfio_pci_dmabuf_export(struct vfio_pci_device *vpd, struct vfio_pci_dmabuf *buf,
 				  u32 open_flags)
 {
@@ -191,10 +194,10 @@ static int vfio_pci_dmabuf_export(struct vfio_pci_device *vpd, struct vfio_pci_d
  * vfio_pci_dmabuf_get - answer GET of VFIO_DEVICE_FEATURE_DMA_BUF
  * @cmd: data is a struct vfio_device_feature_dma_buf with its ranges
  *
- * Nothing is written to the user's struct: what fails after there is a file would leave it behind.
+ * Nothing is written to the user's struct, as a failure after creating the file would leak it.
  *
  * Return: the new file descriptor; -EINVAL for flags, no ranges, a BAR of ports, or ranges that
- * are not whole pages of the BAR; -ENODEV for what is no BAR, or one that cannot be accessed; an
+ * are not whole pages of the BAR; -ENODEV if it is not a BAR, or one that cannot be accessed; an
  * error of the PCI core, of the DMA-buf framework, or of getting a file descriptor
  */
 int vfio_pci_dmabuf_get(struct vfio_cmd *cmd)
@@ -206,12 +209,12 @@ int vfio_pci_dmabuf_get(struct vfio_cmd *cmd)
 	int ret;
 
 	if (!get->nr_ranges || get->flags)
-		return vfio_err(cmd->file, -EINVAL, "a DMA-buf has at least a range, and no flags");
+		return vfio_err(cmd->file, -EINVAL, "a DMA-buf needs a range, and has no flags");
 	if (bar >= PCI_STD_NUM_BARS || !(vpd->bars.reserved & BIT(bar)))
 		return vfio_err(cmd->file, -ENODEV, "region %u is not a BAR, or is in use", bar);
 	bar = array_index_nospec(bar, PCI_STD_NUM_BARS);
 	if (!vfio_pci_bar_is_plain(vpd, bar))
-		return vfio_err(cmd->file, -ENODEV, "BAR %u is not all its user's", bar);
+		return vfio_err(cmd->file, -ENODEV, "BAR %u is not entirely the user's", bar);
 
 	buf = kzalloc_flex(*buf, phys, get->nr_ranges, GFP_KERNEL_ACCOUNT);
 	if (!buf)
@@ -219,7 +222,7 @@ int vfio_pci_dmabuf_get(struct vfio_cmd *cmd)
 	buf->nr = get->nr_ranges;
 	ret = vfio_pci_dmabuf_fill(buf, vpd->pdev, get);
 	if (ret) {
-		vfio_err(cmd->file, ret, "a range is not whole pages inside of BAR %u", bar);
+		vfio_err(cmd->file, ret, "a range is not whole pages inside BAR %u", bar);
 		goto free;
 	}
 	scoped_guard(mutex, &vpd->hw_lock)
@@ -247,11 +250,11 @@ free:
 }
 
 /**
- * vfio_pci_dmabufs_revoke - nobody reaches the BARs by a DMA-buf any more
- * @vpd: the device, whose decode is no longer ON; when it is, buffers can be mapped anew
+ * vfio_pci_dmabufs_revoke - stop all access to the BARs through DMA-bufs
+ * @vpd: the device, whose decode is no longer ON; when it is again, buffers can be mapped again
  *
  * Context: hw_lock held. Takes reservation locks and, inside them, those of importers, and waits
- * until these have unmapped.
+ * until the importers have unmapped.
  */
 void vfio_pci_dmabufs_revoke(struct vfio_pci_device *vpd)
 {
@@ -272,7 +275,7 @@ void vfio_pci_dmabufs_revoke(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_dmabufs_close - the DMA-bufs of the session are dead for good
+ * vfio_pci_dmabufs_close - end the DMA-bufs of the session for good
  * @vpd: the device, no longer LIVE, whose decode has been blocked
  *
  * Context: hw_lock held

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a guest's driver of Intel's integrated graphics looks for outside the function: the
+ * What a guest's driver for Intel's integrated graphics looks for outside the function: the
  * OpRegion, and IDs in config space of the host bridge and of the LPC bridge. Each is a read-only
  * region.
  */
@@ -16,7 +16,7 @@
 
 /**
  * struct igd_opregion - the OpRegion, mapped
- * @base: the OpRegion itself, which the firmware goes on to write to
+ * @base: the OpRegion itself, which the firmware continues to write to
  * @vbt: the VBT, or NULL
  * @layout: what it consists of
  */
@@ -109,7 +109,7 @@ static int igd_add_opregion(struct vfio_pci_device *vpd, u32 addr)
 	return ret;
 }
 
-/* By the widest accesses that the alignment permits, so that no register is read in parts */
+/* Uses the widest accesses that the alignment permits, so that no register is read in parts. */
 static int igd_read_config(struct pci_dev *pdev, unsigned int pos, u8 *buf, size_t len)
 {
 	size_t n;
@@ -158,7 +158,7 @@ static void igd_bridge_release(void *data)
 	pci_dev_put(data);
 }
 
-/* A machine without the bridge, as a virtual one may be, does without the region. */
+/* Without the bridge, as in some virtual machines, there is no region. */
 static int igd_add_bridge(struct vfio_pci_device *vpd, unsigned int devfn, u16 class, u32 subtype)
 {
 	struct pci_dev *bridge;
@@ -185,12 +185,12 @@ static int igd_add_bridge(struct vfio_pci_device *vpd, unsigned int devfn, u16 c
 }
 
 /**
- * vfio_pci_igd_open - give Intel's graphics their regions
- * @vpd: the device, being opened, its config space laid out. On failure, too, the caller takes the
- *	regions away again by vfio_pci_extras_close().
+ * vfio_pci_igd_open - add the regions of Intel's graphics
+ * @vpd: the device, being opened, its config space laid out. Even on failure, the caller must
+ *	remove the regions with vfio_pci_extras_close().
  *
- * Return: 0, also when the function has no OpRegion, and thus no regions; -EINVAL when ASLS says
- * that there is one, and it is none; -ENOMEM
+ * Return: 0, even if the function has no OpRegion, and thus no regions; -EINVAL when ASLS does not
+ * point to a valid OpRegion; -ENOMEM
  */
 int vfio_pci_igd_open(struct vfio_pci_device *vpd)
 {

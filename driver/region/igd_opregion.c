@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The contents of an OpRegion, and how the user sees them. Only the logic, so that KUnit can use
- * it, too.
+ * The contents of an OpRegion, and how the user sees them. Pure logic, for KUnit.
  */
 #include <linux/errno.h>
 #include <linux/minmax.h>
@@ -14,13 +13,13 @@
 /**
  * igd_parse - find out what an OpRegion consists of
  * @opregion: IGD_OPREGION_SIZE bytes, from the firmware
- * @addr: where they are in memory
+ * @addr: their physical address
  * @layout: filled in
  *
- * A VBT that is larger than its mailbox is elsewhere, from version 2.0 on: there at an absolute
+ * From version 2.0 on, a VBT that is larger than its mailbox is elsewhere: in 2.0 at an absolute
  * address, later at one relative to the OpRegion.
  *
- * Return: 0; -EINVAL when it is no OpRegion
+ * Return: 0; -EINVAL when it is not an OpRegion
  */
 int igd_parse(const u8 *opregion, u32 addr, struct igd_layout *layout)
 {
@@ -42,14 +41,14 @@ int igd_parse(const u8 *opregion, u32 addr, struct igd_layout *layout)
 		return -EINVAL;
 	layout->vbt_size = rvds;
 
-	/* To the user it follows the OpRegion, which 2.0 has no way to say. */
+	/* For the user, the VBT follows the OpRegion, which version 2.0 cannot express. */
 	layout->rvda = IGD_OPREGION_SIZE;
 	if (layout->version == IGD_VERSION_2_0)
 		layout->version = IGD_VERSION_2_1;
 	return 0;
 }
 
-/* Put that part of @n bytes, which belong at @pos, into @buf that is inside [off, off + len). */
+/* @buf is the range [off, off + len). Overwrite the part of it that @n bytes at @pos overlap. */
 static void igd_overlay(u8 *buf, u64 off, size_t len, u64 pos, const void *bytes, size_t n)
 {
 	u64 start = max(off, pos), end = min(off + len, pos + n);
@@ -59,10 +58,10 @@ static void igd_overlay(u8 *buf, u64 off, size_t len, u64 pos, const void *bytes
 }
 
 /**
- * igd_copy - read the OpRegion with the VBT behind it
- * @buf: where to
- * @off: from where, in both as one
- * @len: bytes, all of them inside
+ * igd_copy - read the OpRegion, followed by the VBT
+ * @buf: destination
+ * @off: offset in both of them, seen as one
+ * @len: number of bytes, all of them inside
  * @opregion: the OpRegion
  * @vbt: what layout->vbt is
  * @layout: from igd_parse()

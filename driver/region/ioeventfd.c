@@ -10,7 +10,7 @@
 
 #include "vfio_pci.h"
 
-/* Of one device. The user could have the kernel's memory filled with them. */
+/* Maximum per device, so that the user cannot fill the kernel's memory. */
 #define VFIO_PCI_IOEVENTFDS	1000
 
 /**
@@ -18,10 +18,10 @@
  * @link: in the device's list
  * @vpd: the device
  * @watch: the eventfd
- * @work: writes where the eventfd's waker cannot
+ * @work: writes when the wakeup function cannot
  * @pos: offset in the BAR
- * @data: what is written, as the user gave it
- * @buf: as it goes to the device: the first @width bytes
+ * @data: the data to write, as passed by the user
+ * @buf: the same as it goes to the device, in the first @width bytes
  * @bar: the BAR
  * @width: 1, 2, 4 or 8 bytes
  */
@@ -47,7 +47,7 @@ static bool vfio_pci_ioeventfd_is_mem(const struct vfio_pci_ioeventfd *io)
 	return pci_resource_flags(io->vpd->pdev, io->bar) & IORESOURCE_MEM;
 }
 
-/* Can sleep, so it waits for a reset to end, and has ports written as bar.c does. */
+/* Can sleep, so it waits for the end of a reset, and writes to ports like bar.c. */
 static void vfio_pci_ioeventfd_worker(struct work_struct *work)
 {
 	struct vfio_pci_ioeventfd *io = container_of(work, struct vfio_pci_ioeventfd, work);
@@ -66,7 +66,7 @@ static void vfio_pci_ioeventfd_worker(struct work_struct *work)
 		vfio_pci_ioeventfd_write(io);
 }
 
-/* Perhaps in a hard interrupt, and with the lock of the eventfd held. Must not sleep. */
+/* Called with the lock of the eventfd held, possibly in a hard interrupt. Must not sleep. */
 static void vfio_pci_ioeventfd_event(struct vfio_pci_watch *watch)
 {
 	struct vfio_pci_ioeventfd *io = container_of(watch, struct vfio_pci_ioeventfd, watch);
@@ -85,18 +85,18 @@ static void vfio_pci_ioeventfd_event(struct vfio_pci_watch *watch)
 		queue_work(vfio_pci_wq, &io->work);
 }
 
-/* Where, and how much, as far as the user may say so */
+/* Check the address and width. */
 static int vfio_pci_ioeventfd_check(struct vfio_pci_device *vpd, const struct vfio_cmd *cmd,
 				    unsigned int bar, u64 pos, unsigned int width)
 {
 	if (bar >= PCI_STD_NUM_BARS || pos + width > pci_resource_len(vpd->pdev, bar))
-		return vfio_err(cmd->file, -EINVAL, "an ioeventfd writes inside of a BAR only");
+		return vfio_err(cmd->file, -EINVAL, "an ioeventfd can only write to a BAR");
 	if (!IS_ALIGNED(pos, width))
 		return vfio_err(cmd->file, -EINVAL, "%u bytes at %#llx are not aligned",
 				width, pos);
 	if ((int)bar == vpd->bars.msix_bar && pos < vpd->bars.msix_end &&
 	    pos + width > vpd->bars.msix_start)
-		return vfio_err(cmd->file, -EINVAL, "the MSI-X table is the host's");
+		return vfio_err(cmd->file, -EINVAL, "the MSI-X table belongs to the host");
 	return 0;
 }
 
@@ -115,7 +115,7 @@ static struct vfio_pci_ioeventfd *vfio_pci_ioeventfd_find(struct vfio_pci_device
 	return NULL;
 }
 
-/* The worker takes hw_lock, so its end is waited for without the interrupt lock. */
+/* The worker takes hw_lock, so wait for it without the interrupt lock. */
 static void vfio_pci_ioeventfd_free(struct vfio_pci_ioeventfd *io)
 {
 	cancel_work_sync(&io->work);
@@ -152,9 +152,9 @@ static int vfio_pci_ioeventfd_add(struct vfio_pci_device *vpd, const struct vfio
 
 	guard(mutex)(&vpd->irq.lock);
 	if (vfio_pci_ioeventfd_find(vpd, io->bar, io->pos, io->data, io->width))
-		return vfio_err(cmd->file, -EEXIST, "this write follows an eventfd already");
+		return vfio_err(cmd->file, -EEXIST, "an eventfd already triggers this write");
 	if (vpd->ioeventfds.nr == VFIO_PCI_IOEVENTFDS)
-		return vfio_err(cmd->file, -ENOSPC, "there are %u ioeventfds already",
+		return vfio_err(cmd->file, -ENOSPC, "there are already %u ioeventfds",
 				VFIO_PCI_IOEVENTFDS);
 	ret = vfio_pci_bar_prepare(vpd, io->bar);
 	if (ret)
@@ -171,9 +171,9 @@ static int vfio_pci_ioeventfd_add(struct vfio_pci_device *vpd, const struct vfio
  * vfio_pci_set_ioeventfd - answer VFIO_DEVICE_IOEVENTFD
  * @cmd: struct vfio_device_ioeventfd, fetched as far as fd
  *
- * Return: 0; -EINVAL for a wrong place or width, or what is no eventfd; -EBADF; -EBUSY when the
- * BAR is not ours, or write-combined; -EEXIST; -ENODEV when there is none to remove; -ENOSPC;
- * -ENOMEM
+ * Return: 0; -EINVAL for a wrong address or width, or if the fd is not an eventfd; -EBADF; -EBUSY
+ * when the BAR is not ours, or write-combined; -EEXIST; -ENODEV when there is none to remove;
+ * -ENOSPC; -ENOMEM
  */
 int vfio_pci_set_ioeventfd(struct vfio_cmd *cmd)
 {
@@ -185,9 +185,9 @@ int vfio_pci_set_ioeventfd(struct vfio_cmd *cmd)
 	struct vfio_pci_ioeventfd *io;
 	int ret;
 
-	/* The flag of a width is that many bytes. */
+	/* The value of a width's flag is that many bytes. */
 	if (arg->flags != width || !is_power_of_2(width) || arg->fd < -1)
-		return vfio_err(cmd->file, -EINVAL, "flags %#x, fd %d: not one width, or no fd",
+		return vfio_err(cmd->file, -EINVAL, "flags %#x, fd %d: not one width, or a bad fd",
 				arg->flags, arg->fd);
 	ret = vfio_pci_ioeventfd_check(vpd, cmd, bar, pos, width);
 	if (ret)
@@ -234,7 +234,7 @@ bool vfio_pci_ioeventfd_writes_to(struct vfio_pci_device *vpd, unsigned int bar)
 }
 
 /**
- * vfio_pci_ioeventfds_close - forget them all at the end of a session
+ * vfio_pci_ioeventfds_close - remove all ioeventfds at the end of a session
  * @vpd: the device, no longer LIVE; no ioctl is running
  */
 void vfio_pci_ioeventfds_close(struct vfio_pci_device *vpd)

@@ -12,7 +12,7 @@
 
 #include "vfio_pci.h"
 
-/* What it is; if on, the caller is inside the section. */
+/* Returns the current state; if it is ON, the caller is inside the SRCU section. */
 static enum vfio_pci_decode vfio_pci_decode_try(struct vfio_pci_device *vpd, int *srcu)
 {
 	enum vfio_pci_decode decode;
@@ -24,7 +24,7 @@ static enum vfio_pci_decode vfio_pci_decode_try(struct vfio_pci_device *vpd, int
 	return decode;
 }
 
-/* Who made it busy holds core_lock, or it is frozen, until it is not. */
+/* While it is BUSY, the task that is changing it holds core_lock, or the function is frozen. */
 static void vfio_pci_decode_wait(struct vfio_pci_device *vpd)
 {
 	vfio_pci_lock_hw(vpd);
@@ -32,13 +32,13 @@ static void vfio_pci_decode_wait(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_decode_enter - begin to touch memory BARs
+ * vfio_pci_decode_enter - begin to access memory BARs
  * @vpd: the device
  * @srcu: for vfio_pci_decode_exit()
  *
  * Context: may sleep for as long as a reset takes; neither lock is held.
- * Return: true; false if they do not answer now, or the task is being killed, without anything to
- * exit
+ * Return: true; false if they do not answer now, or the task is being killed, in which case
+ * vfio_pci_decode_exit() must not be called
  */
 bool vfio_pci_decode_enter(struct vfio_pci_device *vpd, int *srcu)
 {
@@ -62,7 +62,7 @@ void vfio_pci_decode_exit(struct vfio_pci_device *vpd, int srcu)
 	srcu_read_unlock(&vpd->mappings.srcu, srcu);
 }
 
-/* Wait for who has seen the last state of the function, and remove what they have mapped. */
+/* Wait for all who have seen the previous state, and remove what they have mapped. */
 static void vfio_pci_zap_bars(struct vfio_pci_device *vpd)
 {
 	synchronize_srcu_expedited(&vpd->mappings.srcu);
@@ -74,9 +74,9 @@ static void vfio_pci_zap_bars(struct vfio_pci_device *vpd)
  * vfio_pci_decode_block - keep everybody off the BARs
  * @vpd: the device
  *
- * On return no access is under way, and nothing of them is mapped, by the user or another device;
- * who comes waits. Ends with vfio_pci_decode_update(), before core_lock is released. May be called
- * again meanwhile.
+ * On return, no access is in progress, and neither the user nor another device has a mapping. New
+ * accesses wait for vfio_pci_decode_update(), which must be called before core_lock is released.
+ * May be called again before that.
  *
  * Context: may sleep; hw_lock held.
  */
@@ -94,7 +94,7 @@ void vfio_pci_decode_block(struct vfio_pci_device *vpd)
 		vfio_pci_dmabufs_revoke(vpd);
 }
 
-/* What vfio_pci_fault_off() has mapped goes, now that it maps nothing any more. */
+/* Remove what vfio_pci_fault_off() has mapped, now that it does not map anything any more. */
 static void vfio_pci_zap_ones(struct vfio_pci_device *vpd)
 {
 	smp_mb();	/* pairs with vfio_pci_fault_off() */
@@ -105,8 +105,8 @@ static void vfio_pci_zap_ones(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_decode_update - let accesses in or refuse them, as the function's state now says
- * @vpd: the device. Where it may have stopped to answer, vfio_pci_decode_block() was called before.
+ * vfio_pci_decode_update - allow or refuse accesses, according to the function's current state
+ * @vpd: the device. If accesses may have to be refused, vfio_pci_decode_block() was called before.
  *
  * Context: hw_lock held
  */
@@ -173,9 +173,9 @@ void vfio_pci_decode_unforce(struct vfio_pci_device *vpd, u8 command)
  * vfio_pci_decode_hold - turn memory decode on for many accesses, between which no lock is held
  * @vpd: the device, in a session
  *
- * The user sees the bit as they have set it, and vfio_pci_decode_let_go() gives it back to them.
- * Writing the command register for each access is expensive: QEMU, for one, then lays out its
- * memory anew.
+ * The user sees the bit as they have set it, and vfio_pci_decode_let_go() restores it. Writing the
+ * command register for each access is expensive: QEMU, for example, rebuilds its memory map each
+ * time.
  *
  * Context: hw_lock held
  */
@@ -201,7 +201,7 @@ void vfio_pci_decode_let_go(struct vfio_pci_device *vpd)
 	vpd->config.virt[PCI_COMMAND] &= ~PCI_COMMAND_MEMORY;
 }
 
-/* Page of the BAR that a page offset of the file means */
+/* Page in the BAR for a page offset in the file */
 static u64 vfio_pci_bar_page(unsigned long pgoff)
 {
 	return pgoff & (VFIO_REGION_MASK >> PAGE_SHIFT);
@@ -213,7 +213,7 @@ static u64 vfio_pci_bar_page(unsigned long pgoff)
  * @bar: the BAR
  * @vma: shared
  *
- * Return: 0; -EINVAL if it is not all inside the BAR, or the BAR cannot be mapped
+ * Return: 0; -EINVAL if it is not entirely inside the BAR, or the BAR cannot be mapped
  */
 int vfio_pci_bar_mmap(struct vfio_pci_device *vpd, unsigned int bar, struct vm_area_struct *vma)
 {
@@ -227,16 +227,16 @@ int vfio_pci_bar_mmap(struct vfio_pci_device *vpd, unsigned int bar, struct vm_a
 	if (vfio_pci_wc_pages(vpd, bar, page, vma_pages(vma)) > 0)
 		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 	/*
-	 * VM_ALLOW_ANY_UNCACHED: an arm64 guest may map it write-combined. No PCI device that is
-	 * safe to assign can be made to fault the host by that.
+	 * VM_ALLOW_ANY_UNCACHED: an arm64 guest may map it write-combined, which cannot crash the
+	 * host if the PCI device is safe to assign.
 	 */
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_ALLOW_ANY_UNCACHED);
 	return 0;
 }
 
 /*
- * It is the page's memory type that counts, and not its VMA's, which may have been made before. But
- * a large page can have no other than its VMA's.
+ * Use the memory type of the page, not that of the VMA, which may be older. But a large page cannot
+ * have another type than its VMA.
  */
 static vm_fault_t vfio_pci_insert_pfn(struct vm_fault *vmf, unsigned long pfn, unsigned int order,
 				      int wc)
@@ -264,7 +264,7 @@ static vm_fault_t vfio_pci_insert_pfn(struct vm_fault *vmf, unsigned long pfn, u
 	}
 }
 
-/* For a fault. In low power, reads and writes wake it, but who would know when it is idle? */
+/* The state for a fault. In low power, do not map: nobody could tell when the mapping is idle. */
 static enum vfio_pci_decode vfio_pci_decode_of_fault(struct vfio_pci_device *vpd)
 {
 	enum vfio_pci_decode decode = READ_ONCE(vpd->mappings.decode);
@@ -274,7 +274,7 @@ static enum vfio_pci_decode vfio_pci_decode_of_fault(struct vfio_pci_device *vpd
 	return decode;
 }
 
-/* It is off, unless that has changed before vfio_pci_zap_ones() was told to look. */
+/* Decode is OFF, unless it has changed before vfio_pci_zap_ones() could see that @ones is set. */
 static vm_fault_t vfio_pci_fault_off(struct vfio_pci_device *vpd, struct vm_fault *vmf,
 				     unsigned int order)
 {
@@ -286,16 +286,15 @@ static vm_fault_t vfio_pci_fault_off(struct vfio_pci_device *vpd, struct vm_faul
 }
 
 /**
- * vfio_pci_fault - map the page that a user has touched
+ * vfio_pci_fault - map the page that a user has accessed
  * @vdev: the device
  * @vmf: in a VMA that vfio_pci_bar_mmap() accepted
- * @order: of the page, 0, PMD_ORDER or PUD_ORDER
+ * @order: order of the page: 0, PMD_ORDER or PUD_ORDER
  *
- * Context: VMA or mmap lock held, which the PCI core and the IOMMU's drivers have inside of locks
- * that they take under ours. So it does not wait.
+ * Context: VMA or mmap lock held. The PCI core and IOMMU drivers take that lock inside locks which
+ * are inside ours, so this does not wait.
  * Return: VM_FAULT_NOPAGE; _FALLBACK for a page that would not fit, so that a smaller one is tried;
- * vfio_device_fault_off() while memory decode is off, or the user lets the function sleep; _RETRY
- * while it is busy
+ * vfio_device_fault_off() while memory decode is off, or in low power; _RETRY while it is busy
  */
 vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsigned int order)
 {
@@ -332,10 +331,10 @@ vm_fault_t vfio_pci_fault(struct vfio_device *vdev, struct vm_fault *vmf, unsign
 }
 
 /**
- * vfio_pci_fault_wait - wait until a fault that was told VM_FAULT_RETRY is worth another try
+ * vfio_pci_fault_wait - wait until a fault that returned VM_FAULT_RETRY is worth retrying
  * @vdev: the device
  *
- * Context: as vfio_pci_decode_enter(); no lock of the mm is held
+ * Context: like vfio_pci_decode_enter(); no lock of the mm is held
  */
 void vfio_pci_fault_wait(struct vfio_device *vdev)
 {

@@ -18,7 +18,7 @@ const struct vfio_pci_region_ops * const vfio_pci_regions[VFIO_PCI_NUM_REGIONS] 
  * @vpd: the device, open
  * @index: not less than VFIO_PCI_NUM_REGIONS, from the user
  *
- * Return: the region, NULL when there is none
+ * Return: the region, or NULL when there is none
  */
 struct vfio_pci_extra *vfio_pci_extra(struct vfio_pci_device *vpd, unsigned int index)
 {
@@ -29,11 +29,11 @@ struct vfio_pci_extra *vfio_pci_extra(struct vfio_pci_device *vpd, unsigned int 
 }
 
 /**
- * vfio_pci_extra_add - give a function a region of its own
+ * vfio_pci_extra_add - add a region that only this function has
  * @vpd: the device, being opened
- * @extra: the region; its data belongs to it when this has succeeded
+ * @extra: the region; on success, it owns its data
  *
- * Return: 0; -ENOSPC when it has too many, which is a bug of the caller
+ * Return: 0; -ENOSPC when there are too many, which is a bug in the caller
  */
 int vfio_pci_extra_add(struct vfio_pci_device *vpd, const struct vfio_pci_extra *extra)
 {
@@ -44,7 +44,7 @@ int vfio_pci_extra_add(struct vfio_pci_device *vpd, const struct vfio_pci_extra 
 }
 
 /**
- * vfio_pci_extras_close - take them away at the end of a session
+ * vfio_pci_extras_close - remove these regions at the end of a session
  * @vpd: the device, no longer LIVE
  */
 void vfio_pci_extras_close(struct vfio_pci_device *vpd)
@@ -61,7 +61,7 @@ void vfio_pci_extras_close(struct vfio_pci_device *vpd)
  * @vdev: the device
  * @io: the chunk; its position has the index of the region in its upper bits
  *
- * Return: bytes read; -EINVAL where there is nothing; -EIO while memory decode is off
+ * Return: number of bytes read; -EINVAL outside all regions; -EIO while memory decode is off
  */
 ssize_t vfio_pci_read(struct vfio_device *vdev, const struct vfio_io *io)
 {
@@ -78,8 +78,8 @@ ssize_t vfio_pci_read(struct vfio_device *vdev, const struct vfio_io *io)
  * @vdev: the device
  * @io: the chunk; its position has the index of the region in its upper bits
  *
- * Return: bytes written; -EINVAL where there is nothing to be written; -EIO while memory decode
- * is off
+ * Return: number of bytes written; -EINVAL outside all regions that can be written; -EIO while
+ * memory decode is off
  */
 ssize_t vfio_pci_write(struct vfio_device *vdev, const struct vfio_io *io)
 {
@@ -96,7 +96,7 @@ ssize_t vfio_pci_write(struct vfio_device *vdev, const struct vfio_io *io)
  * @vdev: the device
  * @vma: its page offset has the index of the region in its upper bits
  *
- * Return: 0; -EINVAL for what cannot be mapped, or not all of it, or not shared
+ * Return: 0; -EINVAL if it cannot be mapped, or not all of it, or the mapping is not shared
  */
 int vfio_pci_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {

@@ -8,7 +8,7 @@
 
 #include "vfio_pci.h"
 
-/* In the function, or a copy that the firmware has left in its place; not one that EFI has made */
+/* The ROM is in the function, or a shadow copy in its place, but not a copy made by EFI. */
 static bool vfio_pci_rom_is_bar(struct pci_dev *pdev)
 {
 	return pci_resource_start(pdev, PCI_ROM_RESOURCE);
@@ -23,7 +23,7 @@ static u64 vfio_pci_rom_len(struct pci_dev *pdev)
 	return 0;
 }
 
-/* The function may use the BARs' decoder for its ROM, and is not left with that. */
+/* The function may share the decoder of its BARs with the ROM, so disable the ROM again. */
 static void vfio_pci_rom_hide(struct pci_dev *pdev)
 {
 	if (!(pci_resource_flags(pdev, PCI_ROM_RESOURCE) & IORESOURCE_ROM_ENABLE))
@@ -31,9 +31,9 @@ static void vfio_pci_rom_hide(struct pci_dev *pdev)
 }
 
 /*
- * Maps the ROM at its first use, up to the end of its image: what is behind that is not meant to be
- * read, and behind the firmware's copy it is something else. The image is looked for once, by a few
- * reads: the PCI core tells the kernel log where there is none.
+ * Map the ROM on first use, up to the end of its image. What follows the image is not meant to be
+ * read, and may be something else if it is the firmware's copy. The image is looked for only once,
+ * as the PCI core logs a message if there is none.
  */
 static int vfio_pci_rom_map(struct vfio_pci_device *vpd)
 {
@@ -64,8 +64,8 @@ static int vfio_pci_rom_map(struct vfio_pci_device *vpd)
 }
 
 /*
- * By dwords: there are devices which do not answer wider reads of their ROM. Each read of one that
- * does not answer at all can take as long as its link's completion timeout, so it is the last.
+ * Read dwords, as some devices do not answer wider reads of their ROM. If the device does not
+ * answer at all, each read can take as long as the completion timeout, so stop at the first one.
  */
 static int vfio_pci_rom_copy(struct vfio_pci_device *vpd, void *buf, u64 off, size_t len)
 {
@@ -78,7 +78,7 @@ static int vfio_pci_rom_copy(struct vfio_pci_device *vpd, void *buf, u64 off, si
 		    !vfio_pci_answers(vpd->pdev))
 			return -EIO;
 	}
-	/* On some platforms what nobody answers is not all ones. */
+	/* On some platforms, a read that nobody answers does not return all ones. */
 	return vfio_pci_rom_is_bar(vpd->pdev) && !vfio_pci_answers(vpd->pdev) ? -EIO : 0;
 }
 
@@ -95,9 +95,9 @@ void vfio_pci_rom_close(struct vfio_pci_device *vpd)
 }
 
 /*
- * A ROM without an image is none: QEMU tells its user then what to do. The first to ask has the
- * image looked for, whether or not the user has memory decode on; its content is not read here. Of
- * a function that cannot be asked now it is taken for granted.
+ * Report a ROM without an image as missing: QEMU then tells its user what to do. The first call
+ * looks for the image, even if memory decode is off, but does not read its contents. If the
+ * function cannot be accessed now, assume that it has an image.
  */
 static int vfio_pci_rom_info(struct vfio_pci_device *vpd, unsigned int index,
 			     struct vfio_region_info *info, struct vfio_caps *caps)
@@ -123,8 +123,8 @@ static int vfio_pci_rom_info(struct vfio_pci_device *vpd, unsigned int index,
 }
 
 /*
- * The function decodes the ROM for one chunk at a time: the host may want the lock. Behind the
- * image, up to the size of the BAR, all ones are read.
+ * The ROM is enabled for one chunk at a time, so that others can take the lock. After the end of
+ * the image, up to the size of the BAR, it reads as all ones.
  */
 static ssize_t vfio_pci_rom_read(struct vfio_pci_device *vpd, unsigned int index,
 				 const struct vfio_io *io, u64 off)

@@ -13,14 +13,14 @@
 #define VGA_LEGACY	(VGA_RSRC_LEGACY_IO | VGA_RSRC_LEGACY_MEM)
 #define VGA_NORMAL	(VGA_RSRC_NORMAL_IO | VGA_RSRC_NORMAL_MEM)
 
-/* The region begins at address 0, and ends with the memory. */
+/* The region begins at address 0, and ends at the end of the VGA memory. */
 #define VGA_REGION_SIZE	0xc0000
 
 /**
  * struct vga_window - a range of legacy addresses
  * @start: first address
- * @end: behind the last
- * @rsrc: what of the arbiter's it is
+ * @end: the address after the last one
+ * @rsrc: the resource in the VGA arbiter
  */
 static const struct vga_window {
 	u32 start;
@@ -60,8 +60,9 @@ static bool has_neighbour(struct pci_dev *pdev)
 }
 
 /*
- * What the arbiter has to count with. How to stop a device decoding is known to its own driver
- * alone; but if nobody can reach it, and it is alone behind its bridge, the bridge stops it.
+ * The legacy resources that the arbiter must expect the device to decode. Only the device's own
+ * driver knows how to stop that. But if no user has access to them, and the device is alone behind
+ * its bridge, the bridge stops it.
  */
 static unsigned int vga_decodes(struct pci_dev *pdev, bool on)
 {
@@ -71,14 +72,14 @@ static unsigned int vga_decodes(struct pci_dev *pdev, bool on)
 }
 
 /**
- * vfio_pci_vga_init - the user is to have a display, and a VGA device perhaps
+ * vfio_pci_vga_init - take over a display, and register VGA devices with the arbiter
  * @vpd: the device
  *
- * The firmware's frame buffer in it, if there is one, loses its driver. A display need not be a VGA
- * device to have one: UEFI has no use for VGA. Other functions are not asked about, as the kernel
- * would take away a frame buffer of which it does not know where it is.
+ * Removes the driver of the firmware's framebuffer, if the device has one. UEFI does not use VGA,
+ * so a display with a framebuffer need not be a VGA device. For devices that are not displays, the
+ * kernel is not asked, as it would remove any framebuffer whose address it does not know.
  *
- * Return: 0; or an error of the frame buffer's driver or the VGA arbiter
+ * Return: 0; or an error of the framebuffer's driver or the VGA arbiter
  */
 int vfio_pci_vga_init(struct vfio_pci_device *vpd)
 {
@@ -110,7 +111,7 @@ void vfio_pci_vga_exit(struct vfio_pci_device *vpd)
 	if (!is_vga(pdev))
 		return;
 	vga_client_unregister(pdev);
-	/* As the arbiter finds every device */
+	/* The arbiter's default for every device */
 	vga_set_legacy_decoding(pdev, VGA_NORMAL | VGA_LEGACY);
 }
 
@@ -124,7 +125,7 @@ static int vga_info(struct vfio_pci_device *vpd, unsigned int index,
 	return 0;
 }
 
-/* By the widest accesses, of up to four bytes, that the alignment permits */
+/* Uses the widest accesses, of up to four bytes, that the alignment permits. */
 static void vga_move(void __iomem *at, void *buf, u32 addr, size_t len, bool write)
 {
 	size_t n;
@@ -153,13 +154,13 @@ static void vga_move(void __iomem *at, void *buf, u32 addr, size_t len, bool wri
 }
 
 /*
- * Between our devices the arbiter decides nothing, so none of their users waits in it for another.
- * vga_get() of 7.3 looks first and joins the queue of those who wait afterwards: one who let go in
- * between does not wake it up, and it may sleep until somebody else uses the arbiter, or for ever.
+ * Serializes our own accesses, so that none of our tasks waits for another one in the arbiter. In
+ * Linux 7.3, vga_get() checks the resource before it joins the wait queue. If the owner releases it
+ * in between, nobody wakes vga_get() up, until somebody else uses the arbiter.
  */
 static DEFINE_MUTEX(vga_access_lock);
 
-/* The legacy addresses are routed to this device meanwhile, and no reset of it is under way. */
+/* Routes the legacy addresses to this device for the access, and keeps out resets. */
 static int vga_move_routed(struct vfio_pci_device *vpd, const struct vga_window *window,
 			   void __iomem *at, void *buf, u32 addr, size_t len, bool write)
 {
@@ -171,7 +172,7 @@ static int vga_move_routed(struct vfio_pci_device *vpd, const struct vga_window 
 	ret = vga_get_interruptible(vpd->pdev, window->rsrc);
 	if (ret)
 		return ret;
-	/* Nobody waits for the end of a recovery with the arbiter's resources held. */
+	/* Do not wait for the end of a recovery while holding the arbiter's resources. */
 	scoped_guard(vfio_pci, vpd) {
 		if (!vfio_pci_is_live(vpd) || vpd->power.suspended || vpd->recovery.frozen ||
 		    vfio_pci_asleep(vpd->pdev->current_state))
@@ -198,7 +199,7 @@ static ssize_t vga_rw(struct vfio_pci_device *vpd, const struct vfio_io *io, u64
 	}
 	len = min_t(u64, io->len, window->end - off);
 
-	/* Both cost next to nothing on x86, where these addresses are always mapped. */
+	/* Mapping is cheap on x86, where these addresses are always mapped. */
 	if (window->rsrc == VGA_RSRC_LEGACY_MEM)
 		base = ioremap(window->start, window->end - window->start);
 	else

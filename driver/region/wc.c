@@ -103,7 +103,7 @@ int vfio_pci_wc_set(struct vfio_cmd *cmd)
 	    !PAGE_ALIGNED(arg->offset | arg->length) ||
 	    check_add_overflow(arg->offset, arg->length, &end))
 		return vfio_err(cmd->file, -EINVAL,
-				"region %u, %#llx bytes at %#llx: no BAR's pages",
+				"region %u, %#llx bytes at %#llx: not whole pages of a BAR",
 				arg->index, arg->length, arg->offset);
 	wc.bar = array_index_nospec(arg->index, PCI_STD_NUM_BARS);
 	wc.first = arg->offset >> PAGE_SHIFT;
@@ -114,14 +114,14 @@ int vfio_pci_wc_set(struct vfio_cmd *cmd)
 				"region %u is not prefetchable, or cannot be mapped up to %#llx",
 				arg->index, end);
 	if (vfio_pci_wc_has_table(vpd, &wc))
-		return vfio_err(cmd->file, -EINVAL, "the MSI-X table is there");
+		return vfio_err(cmd->file, -EINVAL, "the range contains the MSI-X table");
 
 	guard(vfio_pci_hw)(vpd);
 	guard(mutex)(&vpd->irq.lock);
 	if (vfio_pci_wc_pages(vpd, wc.bar, wc.first, wc.end - wc.first))
-		return vfio_err(cmd->file, -EEXIST, "it is, or a part of it");
+		return vfio_err(cmd->file, -EEXIST, "at least a part of it already is");
 	if (vpd->wc.nr == ARRAY_SIZE(vpd->wc.parts))
-		return vfio_err(cmd->file, -ENOSPC, "there are %u such ranges already", vpd->wc.nr);
+		return vfio_err(cmd->file, -ENOSPC, "there are already %u such ranges", vpd->wc.nr);
 	if (vfio_pci_ioeventfd_writes_to(vpd, wc.bar))
 		return vfio_err(cmd->file, -EBUSY, "an ioeventfd writes to region %u", arg->index);
 	return vfio_pci_wc_add(vpd, &wc);
@@ -129,7 +129,7 @@ int vfio_pci_wc_set(struct vfio_cmd *cmd)
 
 /**
  * vfio_pci_wc_close - end write-combining at the end of a session
- * @vpd: the device, no longer LIVE: nothing of it is mapped
+ * @vpd: the device, no longer LIVE; no BAR is mapped
  */
 void vfio_pci_wc_close(struct vfio_pci_device *vpd)
 {

@@ -20,7 +20,7 @@
  * vfio_pci_lock_user - take core_lock and hw_lock, once the function is not frozen
  * @vpd: the device
  *
- * For those who come on behalf of a user, who may die waiting: then they go ahead.
+ * For calls on behalf of a user. If the user is killed while waiting, the call goes ahead.
  *
  * Context: in the gate, with no lock that the device's removal takes
  */
@@ -35,10 +35,10 @@ void vfio_pci_lock_user(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_lock_hw - the same for those who do not call the PCI core: take hw_lock alone
+ * vfio_pci_lock_hw - the same for code that does not call the PCI core: take hw_lock alone
  * @vpd: the device
  *
- * Nobody enters the PCI core meanwhile, as that takes hw_lock for that.
+ * Entering the PCI core requires hw_lock, so nobody does meanwhile.
  *
  * Context: as vfio_pci_lock_user()
  */
@@ -52,7 +52,7 @@ void vfio_pci_lock_hw(struct vfio_pci_device *vpd)
 	mutex_unlock(&vpd->core_lock);
 }
 
-/* One that sleeps is not woken up: nobody knows what the link is worth, and a reset does that. */
+/* A sleeping function is not woken up: the link may be down, and a reset wakes it up anyway. */
 static void vfio_pci_freeze(struct vfio_pci_device *vpd)
 {
 	struct pci_dev *pdev = vpd->pdev;
@@ -62,17 +62,17 @@ static void vfio_pci_freeze(struct vfio_pci_device *vpd)
 	if (vfio_pci_is_live(vpd))
 		vfio_pci_decode_block(vpd);
 	WRITE_ONCE(vpd->recovery.frozen, true);
-	/* What the PCI core resets, or wakes up, was saved before; see vfio_pci_core_enter(). */
+	/* If the PCI core resets it or wakes it up, it is already saved: vfio_pci_core_enter(). */
 	if (!(vpd->in_core && pdev->state_saved) &&
 	    (!vfio_pci_answers(pdev) || pci_save_state(pdev)))
 		return;
-	/* A copy of our own: if the host resets the function meanwhile, it saves what there is. */
+	/* A separate copy, as a reset by the host in the meantime would overwrite the original. */
 	vpd->recovery.saved = pci_store_saved_state(pdev);
 }
 
 /*
- * As at the freeze; if that is not known, as at the beginning of the session. False if the function
- * does not answer.
+ * Restore the configuration from the time of the freeze or, if that was not saved, from the
+ * beginning of the session. Returns false if the function does not answer.
  */
 static bool vfio_pci_frozen_restore(struct vfio_pci_device *vpd)
 {
@@ -115,7 +115,10 @@ static void vfio_pci_thaw(struct vfio_pci_device *vpd)
 	wake_up_all(&vpd->recovery.thawed);
 }
 
-/* Nobody will tell how it ends. Who does not answer is without BARs from now on. */
+/*
+ * We will not hear of the end of the recovery. A function that does not answer loses its BARs for
+ * the rest of the session.
+ */
 static void vfio_pci_give_up(struct vfio_pci_device *vpd)
 {
 	lockdep_assert_held(&vpd->hw_lock);
@@ -128,7 +131,7 @@ static void vfio_pci_give_up(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_leave - the device is about to be removed: it takes no part in recoveries any more
+ * vfio_pci_leave - take no part in recoveries any more, as the device is about to be removed
  * @vpd: the device
  *
  * Context: device lock held, takes hw_lock
@@ -143,9 +146,8 @@ void vfio_pci_leave(struct vfio_pci_device *vpd)
 }
 
 /*
- * The VFs of a PF that the PCI core does not tell of a recovery, though a reset of their PF is one
- * of theirs: they are in no bus that it walks over. Of a PF in the root complex it tells that
- * alone.
+ * VFs that the PCI core does not notify of a recovery, although a reset of their PF resets them:
+ * they are on a bus that it does not walk. For a PF in the root complex, it notifies only the PF.
  */
 static bool vfio_pci_is_untold_vf(struct vfio_pci_device *pf, struct vfio_pci_device *vf)
 {
@@ -182,7 +184,7 @@ static void vfio_pci_resume_one(struct vfio_pci_device *vpd, void *data)
 	vfio_pci_thaw(vpd);
 }
 
-/* The next is slot_reset or, if nobody wants a reset, resume; or this again, in the end. */
+/* Followed by slot_reset or, if no driver wants a reset, resume; or finally by this call again. */
 static pci_ers_result_t vfio_pci_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	struct vfio_pci_device *vpd = pci_get_drvdata(pdev);

@@ -12,15 +12,15 @@
 
 #include "vfio_pci.h"
 
-/* All devices, so that those which a hot reset takes along can be found. Innermost of all locks */
+/* All devices, to find those that a hot reset affects. The lock is the innermost of all. */
 static DEFINE_MUTEX(vfio_pci_list_lock);
 static LIST_HEAD(vfio_pci_list);
 
 /**
  * struct vfio_pci_reset_set - the functions that are reset together
  * @nr: how many
- * @ours: all of them are
- * @fns: the functions, in the order of the bus
+ * @ours: all of them are bound to us
+ * @fns: the functions, in bus order
  * @fns.pdev: a reference
  * @fns.vpd: pinned; NULL if it is not ours
  */
@@ -33,7 +33,7 @@ struct vfio_pci_reset_set {
 	} fns[] __counted_by(nr);
 };
 
-/* Going over the functions; without @set they are only counted. */
+/* A walk over the functions; without @set, they are only counted. */
 struct vfio_pci_walk {
 	struct pci_slot *slot;
 	unsigned int found;
@@ -41,7 +41,7 @@ struct vfio_pci_walk {
 };
 
 /**
- * vfio_pci_hot_reset_add - hot resets may take a device along from now on
+ * vfio_pci_hot_reset_add - let hot resets include a device from now on
  * @vpd: the device
  */
 void vfio_pci_hot_reset_add(struct vfio_pci_device *vpd)
@@ -54,7 +54,7 @@ void vfio_pci_hot_reset_add(struct vfio_pci_device *vpd)
  * vfio_pci_hot_reset_del - end vfio_pci_hot_reset_add(), and wait for those that have begun
  * @vpd: the device
  *
- * Context: the device lock may be held: a hot reset only tries for it.
+ * Context: the device lock may be held, as a hot reset only tries to take it.
  */
 void vfio_pci_hot_reset_del(struct vfio_pci_device *vpd)
 {
@@ -71,7 +71,7 @@ static void vfio_pci_unpin(struct vfio_pci_device *vpd)
 		wake_up_var(&vpd->listed.pins);
 }
 
-/* Pins that one of those @related to a device which follows the one with the id @last. */
+/* Find the device @related to @vpd with the lowest ID above @last, and pin it. */
 static struct vfio_pci_device *vfio_pci_next(struct vfio_pci_device *vpd,
 					     vfio_pci_related_fn related, int last)
 {
@@ -91,11 +91,11 @@ static struct vfio_pci_device *vfio_pci_next(struct vfio_pci_device *vpd,
 /**
  * vfio_pci_for_each - do something with all devices that are related to one
  * @vpd: the device
- * @related: are these two? Of one PCI domain they have to be. It takes no lock.
- * @fn: does it
+ * @related: tells if two devices are related; they must be in one PCI domain. Takes no lock.
+ * @fn: called for each related device
  * @data: for @fn
  *
- * Context: that of @fn. Removal of a device waits for it.
+ * Context: that of @fn. Removal of a device waits for @fn.
  */
 void vfio_pci_for_each(struct vfio_pci_device *vpd, vfio_pci_related_fn related,
 		       void (*fn)(struct vfio_pci_device *other, void *data), void *data)
@@ -112,14 +112,15 @@ void vfio_pci_for_each(struct vfio_pci_device *vpd, vfio_pci_related_fn related,
 }
 
 /**
- * vfio_pci_hurry - a recovery waits for those that are being removed
+ * vfio_pci_hurry - cut short the grace period of removals that a recovery waits for
  * @vpd: frozen, or about to be removed itself
  *
- * It takes one device lock after the other, of all below a port, and the removal of a function
- * holds its for as long as the user has time to let go. Neither should that function or a neighbour
- * be frozen so long, nor that user go on with what is about to be reset.
+ * A recovery takes the device lock of each function below a port in turn, and the removal of a
+ * function holds its lock for the user's whole grace period. No function should stay frozen for
+ * that long, and the user should not go on using a function that is about to be reset.
  *
- * Context: after the flag of @vpd was set, so that of two who come at once one sees the other's
+ * Context: after setting the flag of @vpd, so that of two concurrent calls, one sees the other's
+ * flag
  */
 void vfio_pci_hurry(struct vfio_pci_device *vpd)
 {
@@ -192,7 +193,7 @@ static void vfio_pci_set_pin(struct vfio_pci_reset_set *set)
 	set->ours = ours == set->nr;
 }
 
-/* What a hot reset of @pdev resets: the slot, if it can be, else the bus; see pci_reset_bus() */
+/* What a hot reset of @pdev resets: the slot if possible, else the bus; see pci_reset_bus() */
 static struct vfio_pci_reset_set *vfio_pci_set_get(struct pci_dev *pdev)
 {
 	struct vfio_pci_reset_set *set __free(vfio_pci_set_put) = NULL;
@@ -219,7 +220,7 @@ static struct vfio_pci_reset_set *vfio_pci_set_get(struct pci_dev *pdev)
 	return_ptr(set);
 }
 
-/* The same for a user */
+/* The same on behalf of a user */
 static struct vfio_pci_reset_set *vfio_pci_set_of(struct vfio_cmd *cmd)
 {
 	struct vfio_pci_device *vpd = to_vfio_pci(cmd->vdev);
@@ -229,10 +230,10 @@ static struct vfio_pci_reset_set *vfio_pci_set_of(struct vfio_cmd *cmd)
 	if (IS_ERR(set)) {
 		vfio_err(cmd->file, PTR_ERR(set), PTR_ERR(set) == -ENODEV ?
 			 "neither slot nor bus can be reset" :
-			 "functions are being plugged in or out at this moment");
+			 "functions are being added or removed right now");
 		return set;
 	}
-	/* What a session just ended has left to do would be in the way, and hide whose it is. */
+	/* A function that is still being cleaned up would be in the way, and hide its owner. */
 	for (i = 0; i < set->nr; i++) {
 		if (set->fns[i].vpd)
 			vfio_pci_session_flush(set->fns[i].vpd);
@@ -265,8 +266,8 @@ static u32 vfio_pci_devid(struct vfio_cmd *cmd, struct vfio_pci_device *vpd)
  * vfio_pci_hot_reset_info - answer VFIO_DEVICE_GET_PCI_HOT_RESET_INFO
  * @cmd: struct vfio_pci_hot_reset_info
  *
- * Return: 0; -ENODEV when neither slot nor bus can be reset; -ENOSPC when the user has not enough
- * room, with the count in @cmd; -EAGAIN when there are other functions than a moment ago; -ENOMEM
+ * Return: 0; -ENODEV when neither slot nor bus can be reset; -ENOSPC when the user's buffer is too
+ * small, with the count in @cmd; -EAGAIN when the set of functions is just changing; -ENOMEM
  */
 int vfio_pci_hot_reset_info(struct vfio_cmd *cmd)
 {
@@ -318,7 +319,7 @@ static void vfio_pci_set_lock_one(struct vfio_pci_device *vpd)
 	mutex_lock(&vpd->sriov.lock);
 }
 
-/* A function that is no VF of another in the set, and its VFs that are */
+/* Lock a function that is not a VF of another one in the set, and those of its VFs in the set. */
 static void vfio_pci_set_lock_with_vfs(const struct vfio_pci_reset_set *set,
 				       struct vfio_pci_device *vpd)
 {
@@ -360,7 +361,7 @@ static void vfio_pci_set_unlock(struct vfio_pci_reset_set *set)
 		pm_runtime_put_autosuspend(&set->fns[i].pdev->dev);
 }
 
-/* All of it is ours, and locked. */
+/* For a set that is all ours: takes its locks. */
 DEFINE_GUARD(vfio_pci_set, struct vfio_pci_reset_set *, vfio_pci_set_lock(_T),
 	     vfio_pci_set_unlock(_T))
 
@@ -369,7 +370,7 @@ static int vfio_pci_set_reset(struct vfio_pci_reset_set *set)
 	unsigned int i;
 	int ret;
 
-	/* The PCI core would wait for it, and say so in the kernel log. */
+	/* Otherwise, the PCI core would wait for it, and fill the kernel log. */
 	for (i = 0; i < set->nr; i++) {
 		if (!vfio_pci_answers(set->fns[i].pdev))
 			return -ENODEV;
@@ -412,12 +413,12 @@ static int vfio_pci_check_fds(struct vfio_cmd *cmd, const struct vfio_pci_reset_
 	int ret;
 
 	if (reset->count > set->nr)
-		return vfio_err(cmd->file, -EINVAL, "%u files for %u functions", reset->count,
+		return vfio_err(cmd->file, -EINVAL, "%u fds for %u functions", reset->count,
 				set->nr);
 	for (i = 0; i < reset->count; i++) {
 		ret = vfio_device_is_of_fd(cmd->vdev, fds[i]);
 		if (ret < 0)
-			return vfio_err(cmd->file, ret, "fd %d is not a device that is bound",
+			return vfio_err(cmd->file, ret, "fd %d is not a bound device",
 					fds[i]);
 	}
 	return 0;
@@ -425,10 +426,10 @@ static int vfio_pci_check_fds(struct vfio_cmd *cmd, const struct vfio_pci_reset_
 
 /**
  * vfio_pci_hot_reset_ioctl - answer VFIO_DEVICE_PCI_HOT_RESET
- * @cmd: struct vfio_pci_hot_reset, and files of devices that are of other iommufd contexts
+ * @cmd: struct vfio_pci_hot_reset, and files of devices in other iommufd contexts
  *
- * Return: 0; -ENODEV when neither slot nor bus can be reset, or a function does not answer;
- * -EINVAL when a function is not the caller's, or a file no bound device; -EBADF when it is not
+ * Return: 0; -ENODEV when neither slot nor bus can be reset, or a function does not answer; -EINVAL
+ * when a function is not the caller's, or a file is not a bound device; -EBADF when an fd is not
  * open; -EAGAIN when the PCI core has a function locked; another error of the reset
  */
 int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd)
@@ -448,9 +449,9 @@ int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd)
 	guard(vfio_pci_set)(set);
 	for (i = 0; i < set->nr; i++) {
 		guard(mutex)(&set->fns[i].vpd->hw_lock);
-		/* Nobody waits for one with the locks of others held. */
+		/* We hold the locks of other functions, so do not wait. */
 		if (set->fns[i].vpd->recovery.frozen)
-			return vfio_err(cmd->file, -EAGAIN, "%s recovers from an error",
+			return vfio_err(cmd->file, -EAGAIN, "%s is recovering from an error",
 					pci_name(set->fns[i].pdev));
 		if (!vfio_pci_may_reset(cmd, set->fns[i].vpd))
 			return vfio_err(cmd->file, -EINVAL, "%s is not the caller's",
@@ -458,17 +459,17 @@ int vfio_pci_hot_reset_ioctl(struct vfio_cmd *cmd)
 	}
 	ret = vfio_pci_set_reset(set);
 	if (ret == -EAGAIN)
-		vfio_err(cmd->file, ret, "somebody else is about to reset or unbind a function");
+		vfio_err(cmd->file, ret, "a function is being reset or unbound by somebody else");
 	else if (ret == -ENODEV)
 		vfio_err(cmd->file, ret, "a function does not answer");
 	else if (ret)
-		vfio_err(cmd->file, ret, "the reset has failed");
+		vfio_err(cmd->file, ret, "the reset failed");
 	return ret;
 }
 
 /*
- * Has the administrator said that the function is not to be reset? Their file is empty then; one
- * that cannot be reset alone has no such file.
+ * Has the administrator disabled resets of the function? In that case, its reset_method is empty.
+ * A function that cannot be reset alone has no such file.
  */
 static bool vfio_pci_reset_forbidden(struct pci_dev *pdev)
 {
@@ -483,7 +484,7 @@ static bool vfio_pci_reset_forbidden(struct pci_dev *pdev)
 
 /**
  * vfio_pci_hot_reset_idle - reset functions that cannot be reset alone, if nobody uses any
- * @vpd: one of them, nobody's
+ * @vpd: one of them, without a session
  *
  * Context: takes the core_lock and the hw_lock of all of them
  */

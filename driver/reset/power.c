@@ -13,7 +13,7 @@
 #include "trace.h"
 #include "vfio_pci.h"
 
-/* A function that is closed is often opened again at once, and waking up takes time. */
+/* A function that was closed is often opened again soon, and waking up takes time. */
 #define VFIO_PCI_AUTOSUSPEND_MS	3000
 
 /* PCIe r6.2 7.5.2.2: without No_Soft_Reset, D3hot to D0 is a reset. */
@@ -32,9 +32,9 @@ static bool vfio_pci_wakes_up_reset(struct pci_dev *pdev)
  * @vpd: the device
  * @state: PCI_D0 to PCI_D3hot
  *
- * A function that forgets its configuration in D3hot gets it back.
+ * If the function loses its configuration in D3hot, it is restored.
  *
- * Context: core_lock and hw_lock held; it lets go of hw_lock meanwhile
+ * Context: core_lock and hw_lock held; hw_lock is released temporarily
  * Return: 0; -EBUSY when it has virtual functions, which need it awake (PCIe r6.2 9.6.2); or an
  * error of pci_set_power_state()
  */
@@ -65,7 +65,7 @@ int vfio_pci_set_power_state(struct vfio_pci_device *vpd, pci_power_t state)
 		pci_restore_state(pdev);
 		vfio_mig_was_reset(vpd);
 	}
-	/* With the configuration came the INTx mask of then. */
+	/* The restored configuration includes an outdated Interrupt Disable bit. */
 	if (state == PCI_D0 && vfio_pci_is_live(vpd))
 		vfio_pci_intx_disable_changed(vpd);
 	vfio_pci_decode_update(vpd);
@@ -73,11 +73,11 @@ int vfio_pci_set_power_state(struct vfio_pci_device *vpd, pci_power_t state)
 }
 
 /**
- * vfio_pci_power_refresh - see what state the function is in, after a reset by error recovery
+ * vfio_pci_power_refresh - read back the power state after a reset by error recovery
  * @vpd: the device
  *
- * A reset ends in D0 (PCIe r6.2 5.3.1.1), but the PCI core has not been told of that. It cannot be
- * asked for D0 either: recovery calls with pci_bus_sem held, which it would take.
+ * A reset ends in D0 (PCIe r6.2 5.3.1.1), but the PCI core does not know. Nor can it be asked for
+ * D0, as it would take pci_bus_sem, which recovery holds.
  *
  * Context: hw_lock held
  */
@@ -110,7 +110,7 @@ static int vfio_pci_suspend(struct device *dev)
 		vfio_pci_set_power_state(vpd, PCI_D0);
 		vfio_pci_decode_block(vpd);
 	}
-	/* Else the PCI core would save all ones, and give them back when it answers again. */
+	/* Else the PCI core would save all ones, and restore them when it answers again. */
 	if (!vfio_pci_answers(vpd->pdev))
 		vpd->pdev->state_saved = true;
 	WRITE_ONCE(vpd->power.suspended, true);
@@ -120,7 +120,7 @@ static int vfio_pci_suspend(struct device *dev)
 	return 0;
 }
 
-/* The session has its runtime PM reference back. What is left is the eventfd, or NULL. */
+/* Give the session its runtime PM reference back. Returns the eventfd to be put, or NULL. */
 static struct eventfd_ctx *vfio_pci_low_power_leave(struct vfio_pci_device *vpd)
 {
 	struct eventfd_ctx *wakeup = vpd->power.wakeup;
@@ -134,7 +134,7 @@ static struct eventfd_ctx *vfio_pci_low_power_leave(struct vfio_pci_device *vpd)
 	return wakeup;
 }
 
-/* The function is back in D0, with its configuration. Recovery from errors waits for that. */
+/* The function is back in D0, with its configuration. Error recovery waits for this call. */
 static int vfio_pci_resume(struct device *dev)
 {
 	struct vfio_pci_device *vpd = dev_get_drvdata(dev);
@@ -150,7 +150,7 @@ static int vfio_pci_resume(struct device *dev)
 	}
 	vfio_pci_decode_update(vpd);
 
-	/* Now that who waits for it may touch the BARs. */
+	/* Only now can whoever waits for the eventfd access the BARs. */
 	if (wakeup) {
 		eventfd_signal(wakeup);
 		eventfd_ctx_put(wakeup);
@@ -175,12 +175,12 @@ static bool vfio_pci_power_is_auto(struct device *dev)
 }
 
 /**
- * vfio_pci_power_init - let a function sleep while it is nobody's
+ * vfio_pci_power_init - let a function sleep while nobody uses it
  * @vpd: the device, in D0, in probe
  *
- * The PCI core has forbidden runtime PM, unless somebody in user space has allowed it since, and
- * probes with a reference held. In D3cold, from which there are functions that never return, it
- * is only if its user has asked for low power.
+ * The PCI core has forbidden runtime PM, unless user space has allowed it since, and holds a
+ * reference during probe. Some functions never return from D3cold, so it is allowed only after the
+ * user has asked for low power.
  */
 void vfio_pci_power_init(struct vfio_pci_device *vpd)
 {
@@ -213,14 +213,14 @@ void vfio_pci_power_exit(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_power_open - have the function awake for a session
+ * vfio_pci_power_open - keep the function awake for a session
  * @vpd: the device
  *
- * With disable_idle_d3, it is the reference that keeps an idle function awake which is the
- * session's, so that low power can give it up.
+ * With disable_idle_d3, the reference that keeps an idle function awake becomes the session's, so
+ * that low power can give it up.
  *
  * Context: may sleep; hw_lock not held
- * Return: 0 or the error of its waking up
+ * Return: 0 or the error from waking it up
  */
 int vfio_pci_power_open(struct vfio_pci_device *vpd)
 {
@@ -239,11 +239,11 @@ void vfio_pci_power_close(struct vfio_pci_device *vpd)
 }
 
 /**
- * vfio_pci_wake - have the function awake until vfio_pci_rest()
+ * vfio_pci_wake - keep the function awake until vfio_pci_rest()
  * @vdev: the device
  *
  * Context: may sleep; hw_lock not held
- * Return: 0 or the error of its waking up
+ * Return: 0 or the error from waking it up
  */
 int vfio_pci_wake(struct vfio_device *vdev)
 {
@@ -266,16 +266,16 @@ static int vfio_pci_low_power_enter(struct vfio_cmd *cmd, struct eventfd_ctx *wa
 	scoped_guard(vfio_pci, vpd) {
 		if (vpd->power.low)
 			return vfio_err(cmd->file, -EINVAL, "the device is in low power already");
-		/* In this order: a fault that does not see it is done before the mappings go. */
+		/* In this order: a fault that misses the flag ends before the mappings go. */
 		WRITE_ONCE(vpd->power.low, true);
 		vfio_pci_decode_block(vpd);
 		vpd->power.wakeup = wakeup;
 		vfio_device_set_sleepy(&vpd->vdev, true);
 		vfio_pci_decode_update(vpd);
 	}
-	/* Until the end of the session: what is awake needs no permission. */
+	/* Stays enabled until the end of the session: it does not matter while awake. */
 	pci_d3cold_enable(vpd->pdev);
-	/* At once, if nobody else has it awake. */
+	/* Suspend without delay, if nobody else keeps it awake. */
 	pm_runtime_put_sync_suspend(&vpd->pdev->dev);
 	return 0;
 }
@@ -296,7 +296,7 @@ int vfio_pci_low_power_entry(struct vfio_cmd *cmd)
  * VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP
  * @cmd: struct vfio_device_low_power_entry_with_wakeup
  *
- * Return: 0; -EINVAL in low power, or when it is no eventfd; -EBADF
+ * Return: 0; -EINVAL in low power, or when the fd is not an eventfd; -EBADF
  */
 int vfio_pci_low_power_entry_with_wakeup(struct vfio_cmd *cmd)
 {
@@ -305,7 +305,7 @@ int vfio_pci_low_power_entry_with_wakeup(struct vfio_cmd *cmd)
 	int ret;
 
 	if (entry->wakeup_eventfd < 0)
-		return vfio_err(cmd->file, -EINVAL, "there is no eventfd %d",
+		return vfio_err(cmd->file, -EINVAL, "%d is not an eventfd",
 				entry->wakeup_eventfd);
 	wakeup = eventfd_ctx_fdget(entry->wakeup_eventfd);
 	if (IS_ERR(wakeup))
@@ -317,10 +317,10 @@ int vfio_pci_low_power_entry_with_wakeup(struct vfio_cmd *cmd)
 }
 
 /**
- * vfio_pci_low_power_end - no low power any more; nothing is done if there is none
+ * vfio_pci_low_power_end - end low power, if the device is in low power
  * @vpd: the device, in a session
  *
- * One that does not wake up goes on as if it had: what is done to it will fail.
+ * A function that fails to wake up is treated as awake: accesses to it will fail.
  *
  * Context: may sleep; takes hw_lock
  */
@@ -335,10 +335,10 @@ void vfio_pci_low_power_end(struct vfio_pci_device *vpd)
 	scoped_guard(mutex, &vpd->hw_lock) {
 		if (vpd->power.low)
 			wakeup = vfio_pci_low_power_leave(vpd);
-		/* It may have slept not at all: what its guest was shown in its place goes here. */
+		/* If it has not slept, resume did not do this. It also removes the page of ones. */
 		vfio_pci_decode_update(vpd);
 	}
-	/* It has not slept, so there is no signal. */
+	/* It has not slept, so do not signal. */
 	if (wakeup)
 		eventfd_ctx_put(wakeup);
 	pm_runtime_put_autosuspend(dev);
@@ -348,7 +348,7 @@ void vfio_pci_low_power_end(struct vfio_pci_device *vpd)
  * vfio_pci_low_power_exit - answer a SET of VFIO_DEVICE_FEATURE_LOW_POWER_EXIT
  * @cmd: without data
  *
- * Return: 0, also when it is not in low power
+ * Return: 0, even if it is not in low power
  */
 int vfio_pci_low_power_exit(struct vfio_cmd *cmd)
 {

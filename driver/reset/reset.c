@@ -11,9 +11,9 @@
  * vfio_pci_reset_begin - keep the user off a function that is about to be reset
  * @vpd: the device
  *
- * It is in D0 then, so that what the PCI core saves of it is right.
+ * Puts the function into D0, so that the PCI core saves the right state.
  *
- * Context: core_lock held until vfio_pci_reset_end(), and hw_lock, of which it lets go
+ * Context: core_lock held until vfio_pci_reset_end(); hw_lock held, and released
  */
 void vfio_pci_reset_begin(struct vfio_pci_device *vpd)
 {
@@ -32,7 +32,7 @@ void vfio_pci_reset_begin(struct vfio_pci_device *vpd)
  * vfio_pci_reset_end - end vfio_pci_reset_begin()
  * @vpd: the device, reset, with its configuration restored by the PCI core
  *
- * Context: core_lock held; hw_lock on return
+ * Context: core_lock held; takes hw_lock, which is held on return
  */
 void vfio_pci_reset_end(struct vfio_pci_device *vpd)
 {
@@ -45,9 +45,9 @@ void vfio_pci_reset_end(struct vfio_pci_device *vpd)
 }
 
 /*
- * The bridge above, if a reset may be one of the bus below it: that is for a function alone
- * there. pci_reset_function() locks it, but nothing that drivers can call instead does (Linux
- * 7.3), and the PCI core warns of a bus reset without that lock.
+ * The bridge above a function that is alone on its bus, since resetting the function may reset that
+ * bus. Only pci_reset_function() locks the bridge; the variants that we can call do not (Linux
+ * 7.3), and the PCI core warns about a bus reset without that lock.
  */
 static struct pci_dev *vfio_pci_bridge_to_reset(struct pci_dev *pdev)
 {
@@ -81,10 +81,10 @@ int vfio_pci_reset_removed(struct vfio_pci_device *vpd)
 	struct pci_dev *pdev = vpd->pdev, *bridge = vfio_pci_bridge_to_reset(pdev);
 	int ret = -ENODEV;
 
-	/* Its lock is outside of the function's, so it is not waited for. */
+	/* The bridge's lock comes before the function's, so do not wait for it. */
 	if (bridge && !pci_dev_trylock(bridge))
 		bridge = NULL;
-	/* If it has been pulled out, something else may be in its slot. */
+	/* If it has been unplugged, something else may be in its slot. */
 	if (vfio_pci_answers(pdev))
 		ret = pci_reset_function_locked(pdev);
 	if (bridge)
@@ -97,10 +97,10 @@ int vfio_pci_reset_removed(struct vfio_pci_device *vpd)
  * vfio_pci_reset - reset the function, for its user or between users
  * @vpd: the device
  *
- * A user's comes out of it in D0, with the configuration that it had.
+ * In a session, the function is in D0 afterwards, with its configuration restored.
  *
- * Context: core_lock and hw_lock held, so that vfio_pci_reset_prepare() does not take them; it lets
- * go of hw_lock meanwhile
+ * Context: core_lock and hw_lock held, so that vfio_pci_reset_prepare() does not take them; hw_lock
+ * is released temporarily
  * Return: 0; -EAGAIN when the PCI core has the function locked; -ENODEV when it does not answer;
  * -ENOTTY when it has no reset
  */
@@ -110,7 +110,7 @@ int vfio_pci_reset(struct vfio_pci_device *vpd)
 
 	lockdep_assert_held(&vpd->hw_lock);
 
-	/* The PCI core would wait for it, and say so in the kernel log. */
+	/* Otherwise, the PCI core would wait for it, and fill the kernel log. */
 	if (!vfio_pci_answers(vpd->pdev))
 		return -ENODEV;
 	vfio_pci_reset_begin(vpd);
@@ -120,13 +120,13 @@ int vfio_pci_reset(struct vfio_pci_device *vpd)
 	vfio_pci_reset_end(vpd);
 	if (!ret)
 		vfio_mig_was_reset(vpd);
-	/* Otherwise it is for later. */
+	/* With -EAGAIN, the reset is retried. */
 	if (ret != -EAGAIN)
 		trace_vfio_pci_reset(vpd->pdev, vfio_pci_is_live(vpd) ? "user" : "driver", ret);
 	return ret;
 }
 
-/* Has the hardware other BARs than the PCI core has assigned? Those of a VF always read as 0. */
+/* Do the BARs in hardware differ from those assigned by the PCI core? A VF's always read as 0. */
 static bool vfio_pci_bars_lost(struct pci_dev *pdev)
 {
 	struct pci_bus_region region;
@@ -136,7 +136,7 @@ static bool vfio_pci_bars_lost(struct pci_dev *pdev)
 	for (i = 0; !pdev->is_virtfn && i < PCI_STD_NUM_BARS; i++) {
 		struct resource *res = pci_resource_n(pdev, i);
 
-		/* What has no parent was not assigned; what is fixed may not be in a BAR. */
+		/* Without a parent, it was not assigned; if fixed, it may not be in a BAR. */
 		if (!res->parent || res->flags & IORESOURCE_PCI_FIXED)
 			continue;
 		pcibios_resource_to_bus(pdev->bus, &region, res);
@@ -155,12 +155,12 @@ static bool vfio_pci_bars_lost(struct pci_dev *pdev)
 }
 
 /**
- * vfio_pci_restore_lost - mend what was lost while nobody had the function
+ * vfio_pci_restore_lost - restore a configuration that was lost while no driver was bound
  * @vpd: the device, awake; nothing is done if it is in a session, or just out of one
  *
- * Error recovery goes on when the driver of a function goes in the midst of it, and resets the bus,
- * but leaves what to restore to the drivers. What is lost then would be lost for all sessions: they
- * give back what they find.
+ * If the driver of a function is unbound during error recovery, recovery still resets the bus, but
+ * leaves restoring to the drivers. The loss would be permanent, since each session restores what it
+ * has found at its beginning.
  *
  * Context: hw_lock held, or nobody else has access
  */
@@ -170,8 +170,8 @@ void vfio_pci_restore_lost(struct vfio_pci_device *vpd)
 
 	if (vpd->session.saved || !vfio_pci_answers(pdev) || !vfio_pci_bars_lost(pdev))
 		return;
-	pci_info(pdev, "has been reset by somebody who did not restore its configuration\n");
-	/* The PCI core has saved a state of every function since it was found. */
+	pci_info(pdev, "restoring the configuration, which was lost in a reset\n");
+	/* The PCI core has saved the state of each function at enumeration. */
 	pci_restore_state(pdev);
 }
 
@@ -198,11 +198,11 @@ int vfio_pci_reset_ioctl(struct vfio_cmd *cmd)
 	}
 	vfio_mig_catch_up(vpd);
 	if (ret == -EAGAIN)
-		vfio_err(cmd->file, ret, "somebody else is about to reset or unbind the function");
+		vfio_err(cmd->file, ret, "the function is being reset or unbound by somebody else");
 	else if (ret == -ENODEV)
 		vfio_err(cmd->file, ret, "the function does not answer");
 	else if (ret)
-		vfio_err(cmd->file, ret, "the reset has failed");
+		vfio_err(cmd->file, ret, "the reset failed");
 	return ret;
 }
 
@@ -210,8 +210,8 @@ int vfio_pci_reset_ioctl(struct vfio_cmd *cmd)
  * vfio_pci_reset_prepare - the function is about to be reset
  * @pdev: the function
  *
- * If it is not us who do that (sysfs, a reset of the whole bus), the user is kept off it until
- * vfio_pci_reset_done(). A VF may be reset with its PF and with their bus at the same time.
+ * If the reset is not ours (sysfs, a reset of the whole bus), the user is kept off the function
+ * until vfio_pci_reset_done(). A VF may be reset with its PF and with their bus at the same time.
  *
  * Context: device lock of the function, or of its PF, held. Takes core_lock and sriov.lock, unless
  * the caller has them, and holds them until the last vfio_pci_reset_done().
@@ -223,7 +223,7 @@ void vfio_pci_reset_prepare(struct pci_dev *pdev)
 	if (READ_ONCE(vpd->reset.task) == current) {
 		vpd->reset.depth++;
 	} else {
-		/* Before core_lock, which the callbacks of runtime PM take. */
+		/* Before taking core_lock, which the callbacks of runtime PM take. */
 		pm_runtime_get_sync(&pdev->dev);
 		vfio_pci_lock(vpd);
 		vfio_pci_reset_begin(vpd);
@@ -236,7 +236,7 @@ void vfio_pci_reset_prepare(struct pci_dev *pdev)
  * vfio_pci_reset_done - the function has been reset
  * @pdev: the function
  *
- * Context: as vfio_pci_reset_prepare(), whose locks it releases
+ * Context: like vfio_pci_reset_prepare(), whose locks it releases
  */
 void vfio_pci_reset_done(struct pci_dev *pdev)
 {

@@ -144,7 +144,7 @@ static int edu_save_begin(struct vfio_pci_device *vpd, size_t *room)
 	struct edu *edu = vfio_pci_variant_data(vpd);
 
 	edu->finished = false;
-	/* User space likes to read 1 MiB at once: that is a record with its header. */
+	/* User space typically reads 1 MiB at once: this is one record with its header. */
 	*room = SZ_1M - sizeof(struct vfio_record);
 	return edu_command(vpd, EDU_SAVE_BEGIN, 0, 0, NULL);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Import a DMA-buf for a PCI function, as the driver of an RDMA NIC does: it is mapped for the
- * function's DMA, and let go of when the exporter says so. dmabuf_import_test loads it.
+ * function's DMA, and unmapped when the exporter revokes it. Loaded by dmabuf_import_test.
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
@@ -14,19 +14,19 @@ MODULE_PARM_DESC(device, "the function, DDDD:BB:DD.F");
 
 static int fd = -1;
 module_param(fd, int, 0);
-MODULE_PARM_DESC(fd, "the DMA-buf, a file of whoever loads this");
+MODULE_PARM_DESC(fd, "the DMA-buf, a file descriptor of the process that loads this");
 
 static bool peer2peer = true;
 module_param(peer2peer, bool, 0);
-MODULE_PARM_DESC(peer2peer, "can deal with memory that has no struct page");
+MODULE_PARM_DESC(peer2peer, "supports memory without struct page");
 
 static bool revocable = true;
 module_param(revocable, bool, 0);
-MODULE_PARM_DESC(revocable, "can be told to let go");
+MODULE_PARM_DESC(revocable, "supports revocation");
 
 static ulong addr;
 module_param(addr, ulong, 0400);
-MODULE_PARM_DESC(addr, "where the function's DMA finds it, in its first part");
+MODULE_PARM_DESC(addr, "DMA address of its first part");
 
 static ulong size;
 module_param(size, ulong, 0400);
@@ -34,7 +34,7 @@ MODULE_PARM_DESC(size, "bytes mapped, 0 for nothing");
 
 static uint parts;
 module_param(parts, uint, 0400);
-MODULE_PARM_DESC(parts, "of the mapping");
+MODULE_PARM_DESC(parts, "number of parts of the mapping");
 
 static struct pci_dev *pdev;
 static struct dma_buf *dmabuf;
@@ -74,7 +74,7 @@ static int map(void)
 	return 0;
 }
 
-/* Written with 1: map it, again if it was. The write fails as the mapping does. */
+/* Writing 1 maps it, or maps it again. The write fails with the error of the mapping. */
 static int map_set(const char *text, const struct kernel_param *param)
 {
 	bool wanted;
@@ -96,7 +96,7 @@ static int map_set(const char *text, const struct kernel_param *param)
 
 static const struct kernel_param_ops map_ops = { .set = map_set };
 module_param_cb(map, &map_ops, NULL, 0200);
-MODULE_PARM_DESC(map, "1: map it; 0: let go of it");
+MODULE_PARM_DESC(map, "1: map it; 0: unmap it");
 
 static void invalidate(struct dma_buf_attachment *attach)
 {

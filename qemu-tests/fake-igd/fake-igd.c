@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Make a function pass for Intel's integrated graphics, with an OpRegion in the machine's memory,
- * for as long as the module is loaded. What is in it, igd_test knows.
+ * Disguise a function as Intel's integrated graphics, with an OpRegion in the machine's memory,
+ * while the module is loaded. igd_test knows the contents of the OpRegion.
  */
 #include <linux/gfp.h>
 #include <linux/module.h>
@@ -16,11 +16,11 @@ MODULE_PARM_DESC(device, "the function, DDDD:BB:DD.F; bound to no driver, or to 
 
 static ushort version;
 module_param(version, ushort, 0);
-MODULE_PARM_DESC(version, "of the OpRegion, 0x0200 for 2.0");
+MODULE_PARM_DESC(version, "version of the OpRegion, 0x0200 for 2.0");
 
 static uint vbt;
 module_param(vbt, uint, 0);
-MODULE_PARM_DESC(vbt, "bytes of a VBT outside of the OpRegion");
+MODULE_PARM_DESC(vbt, "size of a VBT outside the OpRegion, in bytes");
 
 static bool bad;
 module_param(bad, bool, 0);
@@ -30,7 +30,7 @@ static bool none;
 module_param(none, bool, 0);
 MODULE_PARM_DESC(none, "leave ASLS 0");
 
-/* The VBT does not follow the OpRegion at once. */
+/* The VBT does not directly follow the OpRegion. */
 #define VBT_AT		SZ_16K
 #define ORDER		get_order(VBT_AT + SZ_64K)
 
@@ -79,7 +79,7 @@ static int __init fake_igd_init(void)
 	pci_read_config_dword(pdev, IGD_ASLS, &old_asls);
 	pci_write_config_dword(pdev, IGD_ASLS, none ? 0 : page_to_phys(pages));
 	pdev->vendor = PCI_VENDOR_ID_INTEL;
-	/* Not VGA: the arbiter would have to know it. */
+	/* Not VGA, which the arbiter would have to know. */
 	pdev->class = PCI_CLASS_DISPLAY_OTHER << 8;
 	return 0;
 }
@@ -95,5 +95,5 @@ static void __exit fake_igd_exit(void)
 }
 module_exit(fake_igd_exit);
 
-MODULE_DESCRIPTION("A made-up Intel graphics function, for tests");
+MODULE_DESCRIPTION("A fake Intel graphics function, for tests");
 MODULE_LICENSE("GPL");

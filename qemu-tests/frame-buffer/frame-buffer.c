@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The firmware's frame buffer, as the kernel finds it at boot on a machine with UEFI: a platform
- * device whose memory is the beginning of a display's BAR 0. The machines that tests run in have
- * none, as QEMU starts the kernel without firmware that would leave one.
+ * The firmware's framebuffer, as the kernel finds it at boot on a machine with UEFI: a platform
+ * device whose memory is the beginning of a display's BAR 0. The test machines have none, as QEMU
+ * starts the kernel without firmware that would set one up.
  */
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -20,7 +20,7 @@ static const struct simplefb_platform_data mode = {
 	.format = "x8r8g8b8",
 };
 
-/* Whoever takes the display unregisters it. */
+/* Unregistered by the driver that takes over the display */
 static struct platform_device *frame_buffer;
 
 static int __init frame_buffer_init(void)
@@ -55,5 +55,5 @@ static void __exit frame_buffer_exit(void)
 
 module_init(frame_buffer_init);
 module_exit(frame_buffer_exit);
-MODULE_DESCRIPTION("A frame buffer of the firmware's, for tests");
+MODULE_DESCRIPTION("A fake firmware framebuffer, for tests");
 MODULE_LICENSE("GPL");

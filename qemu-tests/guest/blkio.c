@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Copy a file to a block device or back, by direct I/O in blocks of a fixed size, with
+ * Copy a file to a block device or back, with direct I/O in blocks of a fixed size and
  * many requests in flight from every CPU, so that all queues of the drive are used.
  *
  *   blkio write|read FILE DEVICE OFFSET BLOCKSIZE DEPTH linear|random
@@ -57,7 +57,7 @@ static unsigned long *make_order(unsigned long n, int shuffled)
 	return order;
 }
 
-/* Every @step-th block from @first on, never more than job->depth of them in flight. */
+/* Transfer every @step-th block from @first on, with at most job->depth blocks in flight. */
 static void transfer(const struct job *job, unsigned long first, unsigned long step)
 {
 	struct iocb *iocbs = allocate(job->depth, sizeof(*iocbs));
@@ -86,7 +86,7 @@ static void transfer(const struct job *job, unsigned long first, unsigned long s
 				.aio_offset = job->offset + at,
 			};
 		}
-		/* Those taken lie on top of the free ones. */
+		/* The slots just taken are those above the free ones. */
 		if (n && syscall(SYS_io_submit, context, n, batch + free_slots) != n)
 			err(1, "io_submit");
 		in_flight += n;

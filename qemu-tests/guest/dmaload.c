@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Keep edu-mig busy, and know at any time what each byte that it can reach must be.
+ * Keep edu-mig busy, and know the expected value of each byte that it can access.
  *
  *   dmaload EDU MIB ANSWERS
  *
- * EDU is the device's folder in sysfs. Memory is in blocks, each of which is filled with what
- * follows from one number, its version. The CPU makes blocks with new versions in memory of its
- * own, the device fetches them from there into its memory, and writes others of its memory to an
- * area of MIB that nothing but the device ever writes. What it is about to overwrite is looked
- * at first, and what it has written afterwards, so that neither a page nor a byte of the device
- * that got lost, and is an old one again, goes unnoticed. Where the device has uio-edu-mig for a
- * driver, the end of a command is told by an interrupt, and one that gets lost is waited for in
- * vain.
+ * EDU is the device's folder in sysfs. Memory consists of blocks, whose contents follow from a
+ * number, the version. The CPU makes blocks with new versions in its own memory, from where the
+ * device fetches them into its memory. The device writes other blocks of its memory to an area of
+ * MIB that only the device ever writes. Blocks are checked before they are overwritten, and after
+ * they were written, so that any page or byte of the device that reverts to an old version is
+ * detected. If the device is bound to uio-edu-mig, an interrupt signals the end of a command, and
+ * if one is lost, this times out.
  *
- * On SIGUSR1 all of the area and of the device's memory is looked at, and a line about it is
- * added to ANSWERS: "ok", bytes moved, commands and interrupts. The first block that is not what
- * it must be ends the program, with a line that begins with "not ok".
+ * On SIGUSR1, all of the area and of the device's memory is checked, and a line is added to
+ * ANSWERS: "ok", bytes moved, commands and interrupts. The first wrong block ends the program,
+ * with a line that begins with "not ok".
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -38,7 +37,7 @@
 #define BLOCK 512
 #define WORDS (BLOCK / 8)
 #define HUGE_BLOCKS (HUGE_PAGE / BLOCK)
-/* Of a command: some are done in several pieces, and can be stopped between them. */
+/* Sizes of a command: some are done in several pieces, and can be stopped between them. */
 #define MOST_BLOCKS (256 * 1024 / BLOCK)
 #define SHORT_BLOCKS (32 * 1024 / BLOCK)
 
@@ -61,8 +60,9 @@
 #define SIZE 0x2c
 
 /*
- * Between two commands: the host's CPUs have other things to do, too. And how much of the device's
- * memory gets new blocks at a time: what changes everywhere all the time never gets anywhere.
+ * A pause between two commands, as the host's CPUs have other things to do, too. And the size of
+ * the part of the device's memory that gets new blocks at a time: if everything changed all the
+ * time, migration would never converge.
  */
 #define NAP_US 5000
 #define HOT_BLOCKS (2 * MOST_BLOCKS)
@@ -76,14 +76,14 @@ static volatile uint64_t *bar_memory;
 static uint32_t device_blocks, *device_versions, hot;
 static uint32_t seq;
 static uint64_t moved, interrupts;
-/* Where interrupts are told of, if anywhere */
+/* The file that reports interrupts, or -1 */
 static int uio = -1;
 
 static char *area;
 static uint32_t area_blocks, *area_versions;
 static uint64_t *area_addresses;
 
-/* What the CPU makes blocks in, and has the device write to when it looks at its memory */
+/* Where the CPU makes new blocks, and where the device writes its memory to be checked */
 static char *scratch;
 static uint64_t scratch_address;
 
@@ -116,7 +116,7 @@ static uint32_t below(uint32_t limit)
 	return (state >> 32) * limit >> 32;
 }
 
-/* The first word is the version itself, to tell what a wrong block is. */
+/* The first word is the version itself, to identify wrong blocks. */
 static uint64_t word(uint32_t version, unsigned int number)
 {
 	if (!number || !version)
@@ -195,7 +195,7 @@ static void open_uio(const char *device)
 	globfree(&found);
 }
 
-/* Huge pages: in one piece for a device, and nothing moves them. */
+/* Huge pages are contiguous for a device, and are not moved. */
 static char *huge_pages(uint32_t nr, uint64_t *addresses)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY);
@@ -208,17 +208,17 @@ static char *huge_pages(uint32_t nr, uint64_t *addresses)
 		const char *page = memory + (size_t)i * HUGE_PAGE;
 		uint64_t entry;
 
-		/* Bit 63 of an entry says that the page is there, its low bits where. */
+		/* Bit 63 of an entry says that the page is present, the low bits are its PFN. */
 		if (pread(fd, &entry, sizeof(entry), (uintptr_t)page / PAGE * sizeof(entry)) !=
 		    sizeof(entry) || !(entry >> 63) || !(entry << 9))
-			fail("pagemap does not say where a page is");
+			fail("pagemap does not tell the address of a page");
 		addresses[i] = (entry & ((1ull << 55) - 1)) * PAGE;
 	}
 	close(fd);
 	return memory;
 }
 
-/* Until something may have changed */
+/* Wait until something may have changed. */
 static void wait_a_moment(time_t end)
 {
 	struct pollfd pollfd = { .fd = uio, .events = POLLIN };
@@ -246,19 +246,19 @@ static void run_command(uint64_t address, uint32_t device_block, uint32_t nr, ui
 	regs[LENGTH / 4] = nr * BLOCK;
 	regs[DELAY / 4] = delay;
 	regs[COMMAND / 4] = COMMAND_START | flags | (uio < 0 ? 0 : COMMAND_IRQ);
-	/* After a migration there may be an interrupt too many, but never one too few. */
+	/* After a migration, there may be an extra interrupt, but none may be missing. */
 	do {
 		wait_a_moment(end);
 		status = regs[STATUS / 4];
 	} while (status & STATUS_BUSY || (uio >= 0 && interrupts == before));
 	seq++;
 	if (status || regs[SEQ / 4] != seq)
-		fail("command %u: status %#x, and the device has counted %u", seq, status,
+		fail("command %u: status %#x, but the device has counted %u", seq, status,
 		     regs[SEQ / 4]);
 	moved += nr * BLOCK;
 }
 
-/* Of a piece */
+/* The delay of a piece */
 static uint32_t some_delay(void)
 {
 	return below(2) ? 10 : below(2) ? 1000 : 10000;
@@ -269,7 +269,7 @@ static uint32_t some_blocks(void)
 	return 1 + below(below(16) ? SHORT_BLOCKS : MOST_BLOCKS);
 }
 
-/* New blocks from the CPU's memory to the device's */
+/* The device fetches new blocks from the CPU's memory. */
 static void fetch(void)
 {
 	uint32_t nr = some_blocks(), to = hot + below(HOT_BLOCKS - nr + 1);
@@ -286,7 +286,7 @@ static void fetch(void)
 	run_command(scratch_address + from * BLOCK, to, nr, 0, some_delay());
 }
 
-/* Blocks of the device's memory to the area */
+/* The device writes blocks of its memory to the area. */
 static void give(void)
 {
 	uint32_t nr = some_blocks(), from = below(device_blocks - nr + 1);
@@ -299,7 +299,7 @@ static void give(void)
 	check_area(to, nr);
 }
 
-/* The device's memory by the CPU: look at a block, and make one new */
+/* The CPU checks a block in the device's memory, and makes a new one. */
 static void touch(void)
 {
 	uint32_t number = below(device_blocks);
@@ -362,7 +362,7 @@ int main(int argc, char **argv)
 	scratch = huge_pages(1, &scratch_address);
 	check_all();
 
-	/* Not SA_RESTART: who asks does not wait for a nap to end. */
+	/* Without SA_RESTART, so that the signal ends a nap. */
 	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = ask }, NULL);
 	answer("ok: %u blocks of the device, %u of the area, %s\n", device_blocks, area_blocks,
 	       uio < 0 ? "no interrupts" : "interrupts");

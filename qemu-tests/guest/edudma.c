@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Have QEMU's edu device copy between memory of ours and any bus address, such as that of
- * another device's BAR.
+ * Let QEMU's edu device copy between our memory and any bus address, such as that of another
+ * device's BAR.
  *
  *   edudma EDU to|from FILE ADDRESS
  *
- * EDU is the device's folder in sysfs. FILE gives the length (for "from", too), and must be
- * a multiple of a page. A page goes through the device's own memory by two transfers: no
- * CPU has a part in it.
+ * EDU is the device's folder in sysfs. The size of FILE is the length (for "from", too), and
+ * must be a multiple of the page size. Each page is copied through the device's own memory in
+ * two transfers, without any CPU.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -65,7 +65,7 @@ static volatile char *map_bar(const char *device)
 	return bar;
 }
 
-/* Bit 63 of an entry says that the page is there, its low bits where. */
+/* Bit 63 of an entry says that the page is present, the low bits are its PFN. */
 static uint64_t physical(const void *page)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY);
@@ -76,7 +76,7 @@ static uint64_t physical(const void *page)
 		err(1, "pagemap");
 	close(fd);
 	if (!(entry >> 63) || !(entry << 9))
-		errx(1, "pagemap does not say where the page is");
+		errx(1, "pagemap does not tell the address of the page");
 	return (entry & ((1ull << 55) - 1)) * PAGE;
 }
 

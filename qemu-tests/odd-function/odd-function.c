@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Make a function behave as few do, or do not do in the right moment, for as long as the module is
- * loaded.
+ * Make a function misbehave in rare ways, or at the right moment, while the module is loaded.
  */
 #include <linux/completion.h>
 #include <linux/delay.h>
@@ -24,15 +23,15 @@ MODULE_PARM_DESC(dies, "once it has been reset, it is mute before all of its con
 
 static bool blocked;
 module_param(blocked, bool, 0);
-MODULE_PARM_DESC(blocked, "user space waits for its config space, as while it is reset");
+MODULE_PARM_DESC(blocked, "user space accesses to its config space wait, as during a reset");
 
 static bool locked;
 module_param(locked, bool, 0);
-MODULE_PARM_DESC(locked, "somebody has its device lock");
+MODULE_PARM_DESC(locked, "somebody holds its device lock");
 
 static bool intx_stops_msi;
 module_param(intx_stops_msi, bool, 0);
-MODULE_PARM_DESC(intx_stops_msi, "its Interrupt Disable is known to stop MSI as well");
+MODULE_PARM_DESC(intx_stops_msi, "its Interrupt Disable bit is known to disable MSI as well");
 
 static bool forgets;
 module_param(forgets, bool, 0);
@@ -40,15 +39,15 @@ MODULE_PARM_DESC(forgets, "D3hot to D0 resets its cache line size, if that may b
 
 static uint d3hot_delay;
 module_param(d3hot_delay, uint, 0);
-MODULE_PARM_DESC(d3hot_delay, "it takes so many milliseconds to D3hot, and back");
+MODULE_PARM_DESC(d3hot_delay, "delay of transitions to and from D3hot, in milliseconds");
 
 static uint vf_bus;
 module_param(vf_bus, uint, 0);
-MODULE_PARM_DESC(vf_bus, "it is a VF, and on the bus of this number, which is not its PF's");
+MODULE_PARM_DESC(vf_bus, "it is a VF, on the bus of this number, which is not its PF's");
 
 static bool firmware_maps;
 module_param(firmware_maps, bool, 0);
-MODULE_PARM_DESC(firmware_maps, "firmware wants memory mapped for it at all times, as by an RMRR");
+MODULE_PARM_DESC(firmware_maps, "firmware requires a mapping for it at all times, as by an RMRR");
 
 static int recovers;
 module_param(recovers, int, 0600);
@@ -110,7 +109,7 @@ static int mute_write(struct pci_bus *bus, unsigned int devfn, int pos, int size
 
 static struct pci_ops mute_ops = { .read = mute_read, .write = mute_write };
 
-/* The hardware knows it by its real number. */
+/* The hardware uses the real bus number. */
 static int moved_read(struct pci_bus *bus, unsigned int devfn, int pos, int size, u32 *val)
 {
 	return old_bus->ops->read(old_bus, devfn, pos, size, val);
@@ -123,14 +122,14 @@ static int moved_write(struct pci_bus *bus, unsigned int devfn, int pos, int siz
 
 static struct pci_ops moved_ops = { .read = moved_read, .write = moved_write };
 
-/* Without pci_bus_sem, which modules do not see: who loads this lets nobody walk over the bus. */
+/* Without pci_bus_sem, which is not exported: the test ensures that nobody walks the bus. */
 static void move_to(struct pci_bus *bus)
 {
 	list_move_tail(&pdev->bus_list, &bus->devices);
 	pdev->bus = bus;
 }
 
-/* As the PCI core does, when a VF's number is too high for the bus of its PF */
+/* Like the PCI core, when the number of a VF is too high for the bus of its PF */
 static int add_bus(void)
 {
 	old_bus = pdev->bus;
@@ -142,7 +141,7 @@ static int add_bus(void)
 	return 0;
 }
 
-/* Its IOMMU, as it is, and as it is for this function alone. What else is in there stays unused. */
+/* The real IOMMU, and a copy for this function alone. Other members of the copy are not used. */
 static struct iommu_device *old_iommu, iommu;
 static struct iommu_ops iommu_ops;
 
@@ -179,7 +178,7 @@ static void remove_firmwares_map(void)
 	pdev->dev.iommu->iommu_dev = old_iommu;
 }
 
-/* Not by who loads this, as a task does not return to user space with a lock. */
+/* In a thread, as a task must not return to user space with a lock held. */
 static int hold_lock(void *unused)
 {
 	device_lock(&pdev->dev);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Make the mistakes that the parameter "fault" names, one after the other, for
- * qemu-tests/vm-test to see that none goes unnoticed.
+ * Provoke the faults named by the parameter "fault", one after the other, so that
+ * qemu-tests/vm-test can check that they are detected.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -27,14 +27,14 @@ static void provoke_oops(void)
 	WRITE_ONCE(*nowhere, 1);
 }
 
-/* Not killable, so this is reported even after whoever loads the module was killed. */
+/* Not killable, so the hang is reported even after the loading process was killed. */
 static void provoke_hang(void)
 {
 	set_current_state(TASK_UNINTERRUPTIBLE);
 	schedule();
 }
 
-/* Many: kmemleak takes whatever looks like a pointer for one, such as what is left on a stack. */
+/* Many, as kmemleak may find stale pointers to some of them, for example on a stack. */
 static void provoke_leak(void)
 {
 	for (int i = 0; i < 64; i++) {
@@ -55,7 +55,7 @@ static void provoke_use_after_free(void)
 	WRITE_ONCE(gone[0], 1);
 }
 
-/* Both orders, one after the other: nothing hangs, but some day it would. */
+/* Both orders, one after the other: a potential deadlock, but no real one. */
 static void provoke_deadlock(void)
 {
 	static DEFINE_MUTEX(first);
@@ -118,5 +118,5 @@ static void __exit provoke_exit(void)
 }
 module_exit(provoke_exit);
 
-MODULE_DESCRIPTION("Faults for the test machine to find");
+MODULE_DESCRIPTION("Faults for the test machine to detect");
 MODULE_LICENSE("GPL");

@@ -8,10 +8,10 @@
 #include "types.h"
 
 /**
- * region_offset() - where a region begins in the device file
+ * region_offset() - offset of a region in the device file
  * @index: VFIO_PCI_*_REGION_INDEX
  *
- * GET_REGION_INFO says the same; this is for code that has checked it.
+ * The same as GET_REGION_INFO reports, for code that need not check it.
  */
 static inline off_t region_offset(u32 index)
 {
@@ -52,7 +52,7 @@ int config_write(int fd, unsigned int pos, unsigned int width, u32 val);
 int config_update(int fd, unsigned int pos, unsigned int width, u32 clear, u32 set);
 
 /**
- * config_size() - 256 or 4096, as GET_REGION_INFO says
+ * config_size() - size of config space from GET_REGION_INFO, 256 or 4096
  * @fd: device file
  */
 unsigned int config_size(int fd);

@@ -19,7 +19,7 @@ static const struct {
 	[DEV_EDU]	= { "edu",	{ { 0x1234, 0x11e8 } } },
 	[DEV_E1000E]	= { "e1000e",	{ { 0x8086, 0x10d3 } } },
 	[DEV_IVSHMEM]	= { "ivshmem",	{ { 0x1af4, 0x1110 } } },
-	/* virtio-blk, as its requests have answers to compare */
+	/* virtio-blk, as the answers to its requests can be checked */
 	[DEV_VIRTIO]	= { "virtio",	{ { 0x1af4, 0x1042 } } },
 	[DEV_NVME_PF]	= { "nvme_pf",	{ { 0x1b36, 0x0010 } }, .has_vfs = true },
 	[DEV_EDU_MIG]	= { "edu_mig",	{ { 0x1234, 0x11ea } } },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The emulated devices that the tests know, and the fixture variants made of them. */
+/* The emulated devices that the tests know, and the fixture variants for them. */
 #ifndef LIB_DEVICES_H
 #define LIB_DEVICES_H
 
@@ -8,7 +8,7 @@
 /**
  * enum test_device - one for each kind of device under test
  *
- * Between them they have all that a PCI device can show to VFIO: function-level reset (nvme,
+ * Together they have all features of a PCI device that matter to VFIO: function-level reset (nvme,
  * igb), none (edu, ivshmem), I/O BARs (igb, e1000e), a BAR below the page size (ivshmem), a large
  * one (ivshmem), 32 and 64 bit BARs, a ROM, conventional and Express, INTx, MSI and MSI-X.
  */
@@ -19,21 +19,21 @@ enum test_device {
 	DEV_E1000E,
 	DEV_IVSHMEM,
 	DEV_VIRTIO,
-	/* The end of those that FIXTURE_ALL_DEVICES has */
+	/* The end of the kinds in FIXTURE_ALL_DEVICES */
 	DEV_OF_ALL_KINDS,
-	/* NVMe controllers that can have VFs */
+	/* An NVMe controller that can have VFs */
 	DEV_NVME_PF = DEV_OF_ALL_KINDS,
-	/* Migrates */
+	/* Supports migration */
 	DEV_EDU_MIG,
 	DEV_COUNT
 };
 
 /**
- * device_bdf() - where a device of this kind is
+ * device_bdf() - find a device of this kind
  * @dev: the kind
  *
- * The environment variable VFIO_TEST_<NAME> (VFIO_TEST_NVME=0000:05:00.0) names another one than
- * the first on the bus.
+ * This is the first one on the bus, unless the environment variable VFIO_TEST_<NAME> names another
+ * one (VFIO_TEST_NVME=0000:05:00.0).
  *
  * Return: "DDDD:BB:DD.F", or NULL if the machine has none.
  */
@@ -45,7 +45,7 @@ const char *device_bdf(enum test_device dev);
  */
 const char *device_name(enum test_device dev);
 
-/* For each kind of device a variant of a fixture that has "enum test_device dev" in its variant. */
+/* A variant for each kind of device, of a fixture with "enum test_device dev" in its variant. */
 #define FIXTURE_ALL_DEVICES(fixture)					\
 	FIXTURE_VARIANT_ADD(fixture, nvme) { .dev = DEV_NVME };		\
 	FIXTURE_VARIANT_ADD(fixture, igb) { .dev = DEV_IGB };		\

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * QEMU's "edu" device (QEMU's docs/specs/edu.rst): all in BAR 0, 4 KiB of own memory, a DMA engine
- * of 28 address bits, an interrupt on demand (MSI or INTx). It has no reset of its own. "edu-pasid"
- * is the same on PCI Express, with PASIDs and page requests; it needs the QEMU of qemu-tests/qemu.
+ * QEMU's "edu" device (QEMU's docs/specs/edu.rst): all registers are in BAR 0. It has 4 KiB of its
+ * own memory, a DMA engine with 28 address bits, and an interrupt on demand (MSI or INTx), but no
+ * function-level reset. "edu-pasid" is the same on PCI Express, with PASIDs and page requests; it
+ * needs the QEMU of qemu-tests/qemu.
  */
 #ifndef LIB_EDU_H
 #define LIB_EDU_H
@@ -31,7 +32,7 @@
 #define EDU_DMA_WITH_PASID	0x8
 #define EDU_DMA_ASK		0x10
 #define EDU_NO_RESPONSE		0xff
-/* Bit of the interrupt status that the end of a DMA sets. */
+/* Bit of the interrupt status that is set at the end of a DMA. */
 #define EDU_IRQ_DMA		0x100
 #define EDU_BUF			0x40000
 #define EDU_BUF_SIZE		0x1000
@@ -39,12 +40,12 @@
 /**
  * edu_write_memory() - DMA from the device's own memory to the host's
  * @bar: BAR 0
- * @iova: where to
+ * @iova: destination
  * @off: offset in the device's memory
- * @len: how much
+ * @len: number of bytes
  *
- * Waits for the end of the transfer; whether anything arrived is for the caller to see, as the
- * device does not know of IOMMU faults. Bus mastering must be on.
+ * Waits for the end of the transfer. The caller must check that the data arrived, as the device
+ * does not detect IOMMU faults. Bus mastering must be on.
  *
  * Return: 0 or -ETIMEDOUT.
  */
@@ -53,7 +54,7 @@ int edu_write_memory(void *bar, u64 iova, u32 off, u32 len);
 /**
  * edu_read_memory() - DMA from the host's memory to the device's own
  * @bar: BAR 0
- * @iova: where from
+ * @iova: source
  * @off: offset in the device's memory
  * @len: how much
  *
@@ -62,10 +63,10 @@ int edu_write_memory(void *bar, u64 iova, u32 off, u32 len);
 int edu_read_memory(void *bar, u64 iova, u32 off, u32 len);
 
 /**
- * edu_write_memory_pasid() - edu_write_memory() by requests that carry a PASID
+ * edu_write_memory_pasid() - edu_write_memory() with requests that carry a PASID
  * @bar: BAR 0, of edu-pasid
  * @pasid: which
- * @iova: where to, for that PASID
+ * @iova: destination in the address space of that PASID
  * @off: offset in the device's memory
  * @len: how much
  *
@@ -74,20 +75,20 @@ int edu_read_memory(void *bar, u64 iova, u32 off, u32 len);
 int edu_write_memory_pasid(void *bar, u32 pasid, u64 iova, u32 off, u32 len);
 
 /**
- * edu_ask_and_write() - begin a DMA to the host's memory that asks for its page first
+ * edu_ask_and_write() - begin a DMA to the host's memory, preceded by a page request
  * @bar: BAR 0, of edu-pasid
  * @pasid: which, or 0 for none
  * @iova: where to
  * @off: offset in the device's memory
  * @len: how much
  *
- * Waits for nothing. The device asks once, for the page of @iova, and transfers if it is told that
- * the page is there. If page requests are off it does neither.
+ * Does not wait. The device requests the page of @iova once, and starts the transfer after a
+ * successful response. If page requests are off, it does neither.
  */
 void edu_ask_and_write(void *bar, u32 pasid, u64 iova, u32 off, u32 len);
 
 /**
- * edu_dma_running() - whether a DMA has been begun and not ended
+ * edu_dma_running() - whether a DMA is in progress
  * @bar: BAR 0
  */
 static inline bool edu_dma_running(void *bar)
@@ -104,7 +105,7 @@ static inline bool edu_dma_running(void *bar)
 int edu_dma_end(void *bar);
 
 /**
- * edu_page_response() - what the device was told when it last asked for a page
+ * edu_page_response() - the response to the device's last page request
  * @bar: BAR 0, of edu-pasid
  *
  * Return: response code of PCIe specification 10.4.2.1, or EDU_NO_RESPONSE

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * edu-mig of qemu-tests/qemu: a DMA engine with some MiB of memory of its own (BAR 4), which can
- * migrate. What makes its commands fail is in BAR 2, which its user does not have, but root.
+ * migrate. The register that makes its commands fail is in BAR 2, which root can access, but not
+ * its user.
  */
 #ifndef LIB_EDU_MIG_H
 #define LIB_EDU_MIG_H
@@ -65,7 +66,7 @@ enum edu_mig_command {
  * @regs: BAR 0
  * @mem: BAR 4
  * @size: bytes of it
- * @control: BAR 2, past the driver
+ * @control: BAR 2, mapped without the driver
  */
 struct edu_mig {
 	struct session s;
@@ -94,7 +95,7 @@ void edu_mig_close(struct edu_mig *edu);
  * edu_mig_dma() - begin a DMA
  * @edu: the device
  * @iova: address in the host's memory
- * @off: offset in its own
+ * @off: offset in its own memory
  * @len: bytes
  * @command: EDU_MIG_TO_MEMORY, which is the host's, EDU_MIG_INTERRUPT
  */
@@ -111,8 +112,8 @@ int edu_mig_end(struct edu_mig *edu);
 /**
  * edu_mig_fault() - make a control command fail
  * @edu: the device
- * @command: which, 0 for none any more
- * @how: EDU_MIG_FAIL, _SLOW, _NEVER, perhaps with EDU_MIG_ONCE
+ * @command: which, 0 to stop this
+ * @how: EDU_MIG_FAIL, _SLOW, _NEVER, optionally with EDU_MIG_ONCE
  */
 void edu_mig_fault(struct edu_mig *edu, enum edu_mig_command command, u32 how);
 

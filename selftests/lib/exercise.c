@@ -16,7 +16,7 @@
 #define MEM_SIZE 0x4000
 #define IOVA 0x1000000ull
 #define PATTERN 0x5a
-/* igb's, to have one that is not the first */
+/* igb's vector, to use one that is not the first */
 #define VECTOR 1
 
 static const struct {
@@ -81,7 +81,7 @@ static int exercise_nvme(struct exercise *x)
 	err = nvme_complete(&n);
 	if (err > 0)
 		err = -EIO;
-	/* The vendor's id is what the data begins with. */
+	/* The data begins with the vendor ID. */
 	if (!err && (nvme_data(&n)[0] != 0x36 || nvme_data(&n)[1] != 0x1b))
 		err = -EIO;
 	return err;
@@ -132,7 +132,7 @@ int exercise(struct exercise *x)
 	}
 	if (!err && x->irq < VFIO_PCI_NUM_IRQS && event_wait(x->efd) < 0)
 		err = -ETIMEDOUT;
-	/* Not before: a message that is held back is not sent any more when its cause is gone. */
+	/* Only now, as a masked message is not sent any more when its cause is cleared. */
 	if (x->dev == DEV_EDU)
 		edu_ack(x->bar, ~0u);
 	else if (x->dev == DEV_E1000E)

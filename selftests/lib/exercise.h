@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The same for every kind of device: does all of it work, interrupts and DMA included? */
+/* A common test for every kind of device: does all of it work, including interrupts and DMA? */
 #ifndef LIB_EXERCISE_H
 #define LIB_EXERCISE_H
 
@@ -13,7 +13,7 @@
  * @index: the BAR in use
  * @bar: that BAR, all of it
  * @irq: VFIO_PCI_*_IRQ_INDEX of its interrupt, VFIO_PCI_NUM_IRQS for none
- * @efd: follows the interrupt
+ * @efd: signaled by the interrupt
  * @mem: memory for DMA
  */
 struct exercise {
@@ -37,12 +37,12 @@ struct exercise {
 int exercise_start(struct exercise *x, enum test_device dev, struct session *s);
 
 /**
- * exercise() - DMA and an interrupt, as far as the device can
- * @x: the device. Its own registers may have been forgotten since exercise_start(), but neither
- *	config space nor what was set up by ioctl.
+ * exercise() - do DMA and an interrupt, as far as the device can
+ * @x: the device. Its own registers may have been lost since exercise_start(), but neither config
+ *	space nor what was set up by ioctl.
  *
- * Return: 0; -EIO for wrong data; -EFAULT for a BAR that is not there; -ETIMEDOUT for an interrupt
- * or a DMA that has not come.
+ * Return: 0; -EIO for wrong data; -EFAULT if the BAR cannot be accessed; -ETIMEDOUT for a missing
+ * interrupt or DMA.
  */
 int exercise(struct exercise *x);
 
@@ -50,7 +50,7 @@ int exercise(struct exercise *x);
  * exercise_end() - the mirror of exercise_start()
  * @x: the device
  *
- * A virtio device's BAR stays mapped, and so its session open.
+ * The BAR of a virtio device stays mapped, which keeps its session open.
  */
 void exercise_end(struct exercise *x);
 

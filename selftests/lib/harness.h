@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The kselftest harness as these tests use it. */
+/* The kselftest harness, adapted for these tests. */
 #ifndef LIB_HARNESS_H
 #define LIB_HARNESS_H
 
@@ -10,8 +10,8 @@
 #include "session.h"
 
 /*
- * Without KVM and with all debug options of the kernel, 30 seconds are not much. This is for a test
- * that hangs, after whatever it waits for within a bound has had its time.
+ * Without KVM, and with all debug options of the kernel, the default of 30 seconds is too short.
+ * This is only for tests that hang, and longer than all other time limits.
  */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 600
@@ -24,7 +24,7 @@
 	ASSERT_EQ(0, sysfs_bind(*(bdf_ptr)));					\
 } while (0)
 
-/* In FIXTURE_SETUP: a session on the device, or a skip when the machine lacks it. */
+/* In FIXTURE_SETUP: open a session on the device, or skip the test when the machine lacks it. */
 #define SETUP_SESSION(session, kind) do {					\
 	const char *bdf_;							\
 										\
@@ -33,13 +33,13 @@
 } while (0)
 
 /*
- * In a test that unbinds a PF with VFs from its driver: skip it where lockdep is. The PCI core of
- * 7.3 wants its lock held when VFs are removed, and takes it for sriov_numvfs and for the removal
- * of the PF, but not for unbinding, so that lockdep warns of each driver that removes VFs then.
+ * In a test that unbinds a PF with VFs from its driver: skip it if lockdep is enabled. The PCI core
+ * of 7.3 expects its lock to be held when VFs are removed, and takes it for sriov_numvfs and for
+ * removal of the PF, but not for unbinding. So lockdep warns about drivers that remove VFs then.
  */
 #define UNBINDS_PF() do {							\
 	if (!access("/proc/lockdep", F_OK))					\
-		SKIP(return, "lockdep warns of the PCI core");			\
+		SKIP(return, "lockdep warns about the PCI core");		\
 } while (0)
 
 /* In a test of an extension: skip it on the in-tree driver. */

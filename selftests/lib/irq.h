@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Interrupts: eventfds as the device's interrupt lines and messages. */
+/* Interrupts of the device, by eventfds. */
 #ifndef LIB_IRQ_H
 #define LIB_IRQ_H
 
 #include "types.h"
 
-/* Long enough that only a lost interrupt takes it, on a debug kernel without KVM on a busy host */
+/* Reached only if an interrupt is lost, even on a debug kernel without KVM on a busy host */
 #define IRQ_TIMEOUT_MS 120000
 
 /**
- * irq_info() - how many interrupts of a type there are, and what they can
+ * irq_info() - number and features of interrupts of a type
  * @fd: device file
  * @index: VFIO_PCI_*_IRQ_INDEX
  * @info: filled in
@@ -19,7 +19,7 @@
 int irq_info(int fd, u32 index, struct vfio_irq_info *info);
 
 /**
- * irq_set() - VFIO_DEVICE_SET_IRQS with all its freedom
+ * irq_set() - VFIO_DEVICE_SET_IRQS with arbitrary arguments
  * @fd: device file
  * @flags: one VFIO_IRQ_SET_DATA_* and one VFIO_IRQ_SET_ACTION_*
  * @index: VFIO_PCI_*_IRQ_INDEX
@@ -78,7 +78,7 @@ int irq_disable(int fd, u32 index);
 int irq_loopback(int fd, u32 index, u32 start, u32 count);
 
 /**
- * intx_mask() - hold the INTx interrupt back
+ * intx_mask() - mask INTx
  * @fd: device file
  *
  * Return: 0 or negative errno.
@@ -86,7 +86,7 @@ int irq_loopback(int fd, u32 index, u32 start, u32 count);
 int intx_mask(int fd);
 
 /**
- * intx_unmask() - let the INTx interrupt through; each one masks itself when it is delivered
+ * intx_unmask() - unmask INTx, which masks itself at each interrupt
  * @fd: device file
  *
  * Return: 0 or negative errno.
@@ -96,23 +96,23 @@ int intx_unmask(int fd);
 /**
  * event_new() - a new eventfd, non-blocking
  *
- * Return: the fd; exits if there is none to be had.
+ * Return: the fd; exits on failure.
  */
 int event_new(void);
 
 /**
- * event_wait() - wait until an eventfd is signalled and take the signal
+ * event_wait() - wait until an eventfd is signaled, and take the signal
  * @efd: the eventfd
  *
- * Return: how many times it was signalled, or -ETIMEDOUT after IRQ_TIMEOUT_MS.
+ * Return: how many times it was signaled, or -ETIMEDOUT after IRQ_TIMEOUT_MS.
  */
 int event_wait(int efd);
 
 /**
- * event_take() - take the signals that are there, without waiting
+ * event_take() - take pending signals, without waiting
  * @efd: the eventfd
  *
- * Return: how many times it was signalled, 0 for none.
+ * Return: how many times it was signaled, 0 for none.
  */
 int event_take(int efd);
 

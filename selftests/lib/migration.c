@@ -10,7 +10,7 @@
 #define GET VFIO_DEVICE_FEATURE_GET
 #define SET VFIO_DEVICE_FEATURE_SET
 
-/* In and out: whatever the ioctl returns, @data has what it wrote. */
+/* Copies @data back even if the ioctl fails. */
 static int feature(int fd, u32 flags, void *data, size_t len)
 {
 	struct {

@@ -6,7 +6,7 @@
 #include "types.h"
 
 /**
- * mig_features() - which states a device has
+ * mig_features() - migration features of a device
  * @fd: device file
  * @flags: filled with VFIO_MIGRATION_*
  *
@@ -15,7 +15,7 @@
 int mig_features(int fd, u64 *flags);
 
 /**
- * mig_state() - the state that a device is in
+ * mig_state() - current state of a device
  * @fd: device file
  *
  * Return: VFIO_DEVICE_STATE_* or negative errno.
@@ -26,14 +26,14 @@ int mig_state(int fd);
  * mig_set() - go to a state
  * @fd: device file
  * @state: VFIO_DEVICE_STATE_*
- * @data_fd: filled with what the kernel answers, on failure, too; may be NULL
+ * @data_fd: filled with what the kernel returns, even on failure; may be NULL
  *
  * Return: 0 or negative errno.
  */
 int mig_set(int fd, u32 state, int *data_fd);
 
 /**
- * mig_size() - how many bytes STOP_COPY would have, about
+ * mig_size() - approximate number of bytes of the state in STOP_COPY
  * @fd: device file
  * @size: filled in
  *
@@ -42,7 +42,7 @@ int mig_set(int fd, u32 state, int *data_fd);
 int mig_size(int fd, u64 *size);
 
 /**
- * mig_precopy_info() - what is left to be read while the device runs
+ * mig_precopy_info() - amount of data that can be read while the device runs
  * @data_fd: data file
  * @info: filled in
  *
@@ -63,7 +63,7 @@ struct mig_data {
 /**
  * mig_read() - read from a data file until it has nothing more
  * @data_fd: data file
- * @data: what was read is put behind what it has already
+ * @data: what was read is appended to it
  *
  * Return: 0 at the end of the stream; -ENOMSG if there is nothing now; another negative errno.
  */
@@ -74,18 +74,18 @@ int mig_read(int data_fd, struct mig_data *data);
  * @data_fd: data file
  * @p: the bytes
  * @len: how many
- * @step: how many at a time at most; 0 for no such limit
+ * @step: maximum size of a single write; 0 for no limit
  *
  * Return: 0 or negative errno.
  */
 int mig_write(int data_fd, const void *p, size_t len, size_t step);
 
 /**
- * log_start() - have the device log its DMA writes
+ * log_start() - make the device log its DMA writes
  * @fd: device file
- * @page_size: wanted, and filled with what it is
- * @ranges: where
- * @nr: how many of them
+ * @page_size: requested page size, replaced with the actual one
+ * @ranges: ranges to log
+ * @nr: number of @ranges
  *
  * Return: 0 or negative errno.
  */
@@ -93,7 +93,7 @@ int log_start(int fd, u64 *page_size, const struct vfio_device_feature_dma_loggi
 	      u32 nr);
 
 /**
- * log_stop() - the end of that
+ * log_stop() - stop logging
  * @fd: device file
  *
  * Return: 0 or negative errno.
@@ -105,7 +105,7 @@ int log_stop(int fd);
  * @fd: device file
  * @iova: first address
  * @len: bytes
- * @page_size: of what a bit stands for
+ * @page_size: number of bytes that a bit represents
  * @bitmap: bits
  *
  * Return: 0 or negative errno.

@@ -8,6 +8,12 @@
 
 #include "module.h"
 
+#ifdef __aarch64__
+#define ARCH "-arm64"
+#else
+#define ARCH ""
+#endif
+
 int module_load(const char *name, const char *args)
 {
 	const char *debug = getenv("VM_DEBUG");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Modules that make up what the test machine lacks; qemu-tests/NAME/NAME.ko. */
+/* Modules that emulate what the test machine lacks: qemu-tests/NAME/NAME.ko. */
 #ifndef LIB_MODULE_H
 #define LIB_MODULE_H
 
@@ -7,19 +7,19 @@
 
 /**
  * module_load() - load one of the project's modules for tests
- * @name: of the file, without ".ko"
+ * @name: name of the file, without ".ko"
  * @args: its parameters
  *
- * It runs as a part of this process, whose file descriptors it finds.
+ * Its init function runs in this process, and so can use its file descriptors.
  *
  * Return: 0 or negative errno: -ENOENT if it was not built, -ENOEXEC if not for this kernel, or
- * what the module said.
+ * what the module returned.
  */
 int module_load(const char *name, const char *args);
 
 /**
- * module_unload() - and take it out again
- * @name: of the file, without ".ko"
+ * module_unload() - unload it again
+ * @name: name of the file, without ".ko"
  *
  * Return: 0 or negative errno.
  */

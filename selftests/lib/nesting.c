@@ -68,7 +68,7 @@ int nesting_open_flags(struct nesting *n, const struct session *s, u32 flags)
 
 	*n = (struct nesting){ .iommufd = s->iommufd, .devid = s->devid };
 
-	/* What IOMMU is it, and does it nest? */
+	/* What IOMMU is it, and does it support nesting? */
 	err = hw_info(n->iommufd, n->devid, &info, &hw, sizeof(hw));
 	if (err)
 		return err;
@@ -102,14 +102,14 @@ u64 guest_page(struct nesting *n)
 	u64 gpa = GUEST_BASE + n->used;
 
 	if (n->used == GUEST_SIZE) {
-		fprintf(stderr, "all of the guest's memory is taken\n");
+		fprintf(stderr, "the guest's memory is used up\n");
 		exit(1);
 	}
 	n->used += GUEST_PAGE;
 	return gpa;
 }
 
-/* The IOMMU reads it whenever it likes. */
+/* The IOMMU may read it at any time. */
 static void store(u64 *entry, u64 value)
 {
 	__atomic_store_n(entry, htole64(value), __ATOMIC_RELEASE);
@@ -198,7 +198,7 @@ static int vtd_hwpt(const struct stage1 *s1, u32 flags, u32 faults, u32 *hwpt)
 
 int stage1_hwpt(const struct stage1 *s1, u32 *hwpt)
 {
-	/* SMMUv3 is given the descriptor, and the tables by that; VT-d the tables. */
+	/* SMMUv3 gets the descriptor, which points to the tables; VT-d gets the tables. */
 	if (is_smmu(s1->n))
 		return smmu_hwpt(s1->n, STE_V | STE_S1 | s1->cd, STE1_CACHED, hwpt);
 	return vtd_hwpt(s1, 0, 0, hwpt);

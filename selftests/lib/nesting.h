@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Two stages of address translation, as a VMM has them whose guest has an IOMMU: the guest's own
- * tables (stage 1) turn the address that a device uses into a guest physical address, the host's
- * (stage 2, the nesting parent) turn that into memory. The tables of stage 1 are in the guest's
- * memory, the IOMMU reads them there, by guest physical addresses.
+ * Two stages of address translation, as used by a VMM whose guest has an IOMMU: the guest's tables
+ * (stage 1) translate the address that a device uses to a guest physical address, which the host's
+ * (stage 2, the nesting parent) translate to memory. The IOMMU reads the tables of stage 1 in the
+ * guest's memory, by guest physical addresses.
  *
- * There is no guest here: these functions write what its kernel would, and make the calls that its
- * VMM would. For Arm's SMMUv3 (IHI 0070) and Intel's VT-d, which differ less than it seems: 4 KiB
- * pages, 512 entries a table; SMMUv3 begins at level 1 here, for 39 bits of address, VT-d a level
- * above that. Documentation/nesting.rst goes through it.
+ * There is no guest here: these functions write what its kernel would write, and make the calls of
+ * its VMM. They support Arm's SMMUv3 (IHI 0070) and Intel's VT-d, which are similar: 4 KiB pages,
+ * 512 entries per table; SMMUv3 begins at level 1 here, for 39 address bits, VT-d one level above
+ * that. Documentation/nesting.rst explains the steps.
  */
 #ifndef LIB_NESTING_H
 #define LIB_NESTING_H
@@ -17,19 +17,19 @@
 #include "session.h"
 
 #define GUEST_PAGE	0x1000ull
-/* The guest's memory: in reach of edu's 28 address bits, clear of the host's window for MSIs */
+/* The guest's memory: within edu's 28 address bits, outside the host's window for MSIs */
 #define GUEST_BASE	0x2000000ull
 #define GUEST_SIZE	0x100000ull
 
 /**
- * struct nesting - a virtual machine of one device, in the eyes of iommufd
+ * struct nesting - a virtual machine with one device, as iommufd sees it
  * @iommufd: the context
  * @devid: the device
  * @type: the IOMMU, IOMMU_HW_INFO_TYPE_ARM_SMMUV3 or _INTEL_VTD
  * @ram: the guest's memory
- * @used: bytes of it that guest_page() has given out
+ * @used: bytes of it that guest_page() has allocated
  * @ioas: guest physical addresses
- * @parent: the HWPT over @ioas that can be the stage 2 of others
+ * @parent: the HWPT of @ioas that can be stage 2 for others
  * @viommu: the guest's IOMMU, 0 with VT-d, which has none
  */
 struct nesting {
@@ -44,11 +44,11 @@ struct nesting {
 };
 
 /**
- * struct stage1 - an address space that the guest has made
+ * struct stage1 - an address space made by the guest
  * @n: whose
  * @root: guest physical address of the top table
  * @cd: guest physical address of the context descriptor that points to it (SMMUv3)
- * @asid: the guest's number for it, which the IOMMU caches its entries under (SMMUv3)
+ * @asid: the guest's number for it, with which the IOMMU tags cached entries (SMMUv3)
  */
 struct stage1 {
 	struct nesting *n;
@@ -58,28 +58,28 @@ struct stage1 {
 };
 
 /**
- * nesting_open() - the machine: memory, stage 2, and what its IOMMU needs
+ * nesting_open() - set up the virtual machine: memory, stage 2, and its IOMMU
  * @n: filled in
- * @s: the device, whose iommufd context it is to be in
+ * @s: the device, whose iommufd context is used
  *
- * The device stays attached to what it is attached to.
+ * Does not change what the device is attached to.
  *
- * Return: 0 or negative errno: -EOPNOTSUPP where the IOMMU cannot nest, or not safely.
+ * Return: 0 or negative errno: -EOPNOTSUPP where the IOMMU does not support nesting, or not safely.
  */
 int nesting_open(struct nesting *n, const struct session *s);
 
 /**
- * nesting_open_flags() - the same, with a stage 2 that can do more
+ * nesting_open_flags() - the same, with additional features in stage 2
  * @n: filled in
  * @s: the device
- * @flags: IOMMU_HWPT_ALLOC_*, beside that of a nesting parent
+ * @flags: IOMMU_HWPT_ALLOC_*, in addition to that of a nesting parent
  *
  * Return: 0 or negative errno.
  */
 int nesting_open_flags(struct nesting *n, const struct session *s, u32 flags);
 
 /**
- * guest_at() - where we have what the guest has at an address
+ * guest_at() - our pointer to an address in the guest's memory
  * @n: the machine
  * @gpa: the address
  */
@@ -89,10 +89,10 @@ static inline void *guest_at(const struct nesting *n, u64 gpa)
 }
 
 /**
- * guest_page() - take a page of the guest's memory, zeroed
+ * guest_page() - allocate a page of the guest's memory, zeroed
  * @n: the machine
  *
- * Return: its guest physical address; exits if all is taken.
+ * Return: its guest physical address; exits if there is none left.
  */
 u64 guest_page(struct nesting *n);
 
@@ -105,42 +105,42 @@ u64 guest_page(struct nesting *n);
 void stage1_init(struct stage1 *s1, struct nesting *n, u16 asid);
 
 /**
- * stage1_map() - map a page, in place of what is there
+ * stage1_map() - map a page, replacing any mapping there
  * @s1: the address space
  * @iova: page aligned address, of 39 bits
  * @gpa: guest physical address of the page
  * @write: it may be written to, not only read
  *
- * As in any page table, what the IOMMU has cached of the entry holds until stage1_invalidate().
+ * As with any page table, the IOMMU may use a cached entry until stage1_invalidate().
  */
 void stage1_map(struct stage1 *s1, u64 iova, u64 gpa, bool write);
 
 /**
- * stage1_unmap() - take a page out
+ * stage1_unmap() - unmap a page
  * @s1: the address space
  * @iova: its address
  */
 void stage1_unmap(struct stage1 *s1, u64 iova);
 
 /**
- * stage1_hwpt() - have a HWPT for an address space: what to attach a device to
+ * stage1_hwpt() - allocate a HWPT for an address space, to attach a device to
  * @s1: the address space
- * @hwpt: filled with the id
+ * @hwpt: filled with the ID
  *
- * With SMMUv3 the device needs to have a vDEVICE to be attached to it.
+ * With SMMUv3, the device needs a vDEVICE to be attached to it.
  *
  * Return: 0 or negative errno.
  */
 int stage1_hwpt(const struct stage1 *s1, u32 *hwpt);
 
 /**
- * stage1_hwpt_faults() - the same, of which page requests go to the guest
+ * stage1_hwpt_faults() - the same, with page requests passed to the guest
  * @s1: the address space
  * @flags: IOMMU_HWPT_ALLOC_PASID or 0
- * @faults: id of the queue that they go into
+ * @faults: ID of the queue for the page requests
  * @hwpt: filled with the id
  *
- * Return: 0 or negative errno: -EOPNOTSUPP but for VT-d.
+ * Return: 0 or negative errno: -EOPNOTSUPP except for VT-d.
  */
 int stage1_hwpt_faults(const struct stage1 *s1, u32 flags, u32 faults, u32 *hwpt);
 
@@ -169,7 +169,7 @@ int stage1_invalidate_all(const struct stage1 *s1, u32 hwpt);
 #define STE_BYPASS		(4ull << 1)
 #define STE_S1			(5ull << 1)
 #define STE_S2			(6ull << 1)
-/* Second word: tables are cacheable and shareable, as all memory of a PC or server is. */
+/* Second word: tables are cacheable and shareable, like all memory of a PC or server. */
 #define STE1_CACHED		(1ull << 2 | 1ull << 4 | 3ull << 6)
 
 #define CMD_CFGI_CD		0x05
@@ -185,10 +185,10 @@ int stage1_invalidate_all(const struct stage1 *s1, u32 hwpt);
 #define EVT1_CLASS_TT		(1ull << 40)
 
 /**
- * smmu_hwpt() - a HWPT of a stream table entry that the guest has written
+ * smmu_hwpt() - allocate a HWPT for a stream table entry written by the guest
  * @n: the machine
  * @ste0: its first word
- * @ste1: its second word, the last that a guest without a stage 2 of its own fills in
+ * @ste1: its second word, the last one used by a guest without a stage 2 of its own
  * @hwpt: filled with the id
  *
  * Return: 0 or negative errno: -EIO for an entry that a guest may not have.
@@ -196,18 +196,18 @@ int stage1_invalidate_all(const struct stage1 *s1, u32 hwpt);
 int smmu_hwpt(const struct nesting *n, u64 ste0, u64 ste1, u32 *hwpt);
 
 /**
- * smmu_command() - carry out a command that the guest has put into its command queue
+ * smmu_command() - execute a command from the guest's command queue
  * @n: the machine
  * @cmd0: first word
  * @cmd1: second word
  *
- * Return: 0 or negative errno: -EIO for one that is not for guests, or wrong.
+ * Return: 0 or negative errno: -EIO if it is invalid, or not for guests.
  */
 int smmu_command(const struct nesting *n, u64 cmd0, u64 cmd1);
 
 /**
  * struct smmu_event - a record of the guest's event queue, with the header that iommufd adds
- * @header: its number; flags say whether some were lost
+ * @header: its sequence number, and flags that report lost events
  * @evt: the record
  */
 struct smmu_event {
@@ -225,7 +225,7 @@ struct smmu_event {
 int smmu_event(int fd, struct smmu_event *event);
 
 /**
- * smmu_event_sid() - the stream id of an event, the one that the guest knows
+ * smmu_event_sid() - the guest's stream ID of an event
  * @event: the event
  */
 static inline u32 smmu_event_sid(const struct smmu_event *event)

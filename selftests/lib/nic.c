@@ -6,7 +6,7 @@
 #include "clock.h"
 #include "nic.h"
 
-/* 82576 datasheet 8.8.13: several MSI-X vectors, and the bits that go with that. */
+/* 82576 datasheet 8.8.13: several MSI-X vectors, and related bits. */
 #define GPIE_NSICR		(1u << 0)
 #define GPIE_MULTIPLE_MSIX	(1u << 4)
 #define GPIE_EIAME		(1u << 30)
@@ -49,7 +49,7 @@ void igb_msix_raise(void *bar, u32 vectors)
 #define TXDCTL		(IGBVF_TDBAL + 0x28)
 #define TXDCTL_ENABLE	(1u << 25)
 
-/* 82576 datasheet 7.2.2.3: one frame in one descriptor, advanced, done is to be reported */
+/* 82576 datasheet 7.2.2.3: one frame in one advanced descriptor, with completion reported */
 #define TX_DATA		(3u << 20)
 #define TX_EOP		(1u << 24)
 #define TX_RS		(1u << 27)
@@ -71,7 +71,7 @@ int igbvf_send(void *bar, void *mem, u64 iova)
 	struct deadline end;
 
 	memset(mem, 0, IGBVF_MEM_SIZE);
-	/* To everybody, from a locally administered address */
+	/* Broadcast, from a locally administered address */
 	memset((u8 *)mem + IGBVF_MEM_SIZE / 2, 0xff, 6);
 	((u8 *)mem)[IGBVF_MEM_SIZE / 2 + 6] = 2;
 	desc[0] = frame;
@@ -95,6 +95,6 @@ int igb_send(void *bar, void *mem, u64 iova)
 {
 	mmio_write32(bar, NIC_CTRL, CTRL_RST);
 	igb_tx_setup(bar);
-	/* The first of its queues is where that of a VF is, too. */
+	/* Its first queue is at the same offset as that of a VF. */
 	return igbvf_send(bar, mem, iova);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Interrupts on demand from Intel's e1000e (82574) and igb (82576): registers of BAR 0. And DMA by
- * igb's functions.
+ * Interrupts on demand from Intel's e1000e (82574) and igb (82576), with registers in BAR 0. And
+ * DMA by igb's functions.
  */
 #ifndef LIB_NIC_H
 #define LIB_NIC_H
 
 #include "region.h"
 
-/* Both have these at the old e1000 offsets. */
+/* At the old e1000 offsets in both devices */
 #define NIC_CTRL	0x0000
 #define NIC_STATUS	0x0008
 #define NIC_ICR		0x00c0
@@ -26,17 +26,17 @@
 #define IGB_EIAC	0x152c
 #define IGB_EICR	0x1580
 
-/* Cause "link status change", which nothing else raises in a test. */
+/* The cause "link status change", which does not otherwise occur in a test. */
 #define NIC_CAUSE	0x4
 
 /**
- * nic_raise() - interrupt by INTx or MSI, of either card
+ * nic_raise() - raise an interrupt by INTx or MSI, on either card
  * @bar: BAR 0
  */
 void nic_raise(void *bar);
 
 /**
- * nic_ack() - take the cause away, so that INTx falls
+ * nic_ack() - clear the cause, so that INTx is deasserted
  * @bar: BAR 0
  */
 void nic_ack(void *bar);
@@ -48,13 +48,13 @@ void nic_ack(void *bar);
 void igb_msix_setup(void *bar);
 
 /**
- * igb_msix_raise() - interrupt by some MSI-X vectors
+ * igb_msix_raise() - raise interrupts by some MSI-X vectors
  * @bar: BAR 0
  * @vectors: bit n for vector n
  */
 void igb_msix_raise(void *bar, u32 vectors);
 
-/* A virtual function of igb has a queue pair and three vectors; its EICS and so on are at igb's. */
+/* A VF of igb has a queue pair and three vectors; EICS etc. are at the same offsets as in igb. */
 #define IGBVF_TDBAL	0x3800
 #define IGBVF_VECTORS	3
 #define IGBVF_MEM_SIZE	0x1000
@@ -76,7 +76,7 @@ void igb_tx_setup(void *bar);
 int igbvf_send(void *bar, void *mem, u64 iova);
 
 /**
- * igb_send() - the same of the physical function, which is reset before
+ * igb_send() - the same for the physical function, which is reset first
  * @bar: BAR 0 of the physical function
  * @mem: IGBVF_MEM_SIZE of memory for DMA
  * @iova: where the device sees it

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* As much of an NVMe driver as identifies the controller: one admin queue (NVMe base spec 2.0). */
+/* Just enough of an NVMe driver to identify the controller: one admin queue (NVMe base 2.0). */
 #ifndef LIB_NVME_H
 #define LIB_NVME_H
 
@@ -27,7 +27,7 @@
  * @mem: NVME_MEM_SIZE of memory for DMA
  * @iova: where the device sees it
  * @slot: next slot, of both queues
- * @phase: what a new completion's phase bit is
+ * @phase: phase bit of a new completion
  */
 struct nvme {
 	void *bar;
@@ -38,7 +38,7 @@ struct nvme {
 };
 
 /**
- * nvme_enable() - set the admin queue up and enable the controller
+ * nvme_enable() - set up the admin queue, and enable the controller
  * @n: with @bar, @mem and @iova filled in, and bus mastering on
  *
  * Return: 0 or -ETIMEDOUT.
@@ -49,7 +49,7 @@ int nvme_enable(struct nvme *n);
  * nvme_submit_identify() - ask for the controller's identity, by DMA into the data page
  * @n: the controller
  *
- * The completion interrupts by vector 0.
+ * The completion raises vector 0.
  */
 void nvme_submit_identify(struct nvme *n);
 
@@ -62,10 +62,10 @@ void nvme_submit_identify(struct nvme *n);
 int nvme_complete(struct nvme *n);
 
 /**
- * nvme_vf_online() - let a virtual function be a controller
- * @n: the controller that is the physical function, enabled. If it is reset, so are its VFs, and
+ * nvme_vf_online() - bring the controller of a virtual function online
+ * @n: the enabled controller of the physical function. If it is reset, so are its VFs, which go
  *	offline.
- * @controller: id of the VF's
+ * @controller: ID of the VF's controller
  * @queues: how many queue pairs it has, with the admin queue
  * @vectors: how many interrupt vectors
  *

@@ -65,7 +65,7 @@ void power_no_delay(const char *bdf)
 	sysfs_write("0", "/sys/bus/pci/devices/%s/power/autosuspend_delay_ms", bdf);
 }
 
-/* By the hardware's own config space, which it has only awake */
+/* Checks the hardware's config space, which can be read only while it is awake. */
 static bool reset_is_done(const char *bdf, u8 mark)
 {
 	struct deadline end;
@@ -92,7 +92,7 @@ bool power_close(struct session *s)
 	if (sysfs_write("auto", control, s->bdf))
 		return false;
 	power_no_delay(s->bdf);
-	/* Whoever resets it has it awake until that is all over. */
+	/* A reset keeps it awake until it is complete. */
 	return power_sleeps(s->bdf) && done;
 }
 
@@ -101,13 +101,13 @@ int system_sleep(void)
 	char patience[16];
 	int err;
 
-	/* Resume at once, from where all is suspended but the CPUs. */
+	/* Resume at once when everything but the CPUs is suspended. */
 	err = sysfs_write("0", "/sys/module/suspend/parameters/pm_test_delay");
 	if (!err)
 		err = sysfs_write("platform", "/sys/power/pm_test");
 	if (err)
 		return err;
-	/* For all tasks to be frozen: 20 seconds are not much on a slow and busy machine. */
+	/* The default of 20 seconds for freezing all tasks is short on a slow and busy machine. */
 	err = sysfs_read(patience, sizeof(patience), FREEZE_TIMEOUT);
 	if (err >= 0)
 		err = sysfs_write("120000", FREEZE_TIMEOUT);

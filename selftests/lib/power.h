@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Power: of one device, by its user or runtime PM, and system sleep. */
+/* Power states of a device, set by its user or runtime PM, and system sleep. */
 #ifndef LIB_POWER_H
 #define LIB_POWER_H
 
@@ -15,16 +15,16 @@
 int low_power_entry(int fd);
 
 /**
- * low_power_entry_with_wakeup() - the same until it is woken up, which is told
+ * low_power_entry_with_wakeup() - the same, until it is woken up
  * @fd: device file, bound
- * @efd: eventfd that is signalled
+ * @efd: eventfd that is signaled on wakeup
  *
  * Return: 0 or negative errno.
  */
 int low_power_entry_with_wakeup(int fd, int efd);
 
 /**
- * low_power_exit() - have it awake again: VFIO_DEVICE_FEATURE_LOW_POWER_EXIT
+ * low_power_exit() - keep it awake again: VFIO_DEVICE_FEATURE_LOW_POWER_EXIT
  * @fd: device file, bound
  *
  * Return: 0 or negative errno.
@@ -64,17 +64,17 @@ bool power_sleeps(const char *bdf);
 bool power_awake(const char *bdf);
 
 /**
- * power_no_delay() - have runtime PM suspend the device as soon as it may
- * @bdf: the device; the in-tree driver has no delay, and no such attribute that can be written to
+ * power_no_delay() - let runtime PM suspend the device without delay
+ * @bdf: the device. The in-tree driver has no delay, and its attribute cannot be written.
  */
 void power_no_delay(const char *bdf);
 
 /**
  * power_close() - end a session, and wait until the device has been reset after it, and sleeps
- * @s: the session; with our driver, as in-tree it sleeps only when the reset is done
+ * @s: the session, with our driver. In-tree, the device sleeps only after the reset.
  *
- * A device that sleeps may be about to be woken up for its reset. That it has been reset is seen by
- * a register: what its user has written to it is there until then.
+ * A sleeping device may still be about to be woken up for its reset. To detect the reset, this
+ * checks for a register value that the user has written before.
  *
  * Return: whether it does.
  */
@@ -83,7 +83,7 @@ bool power_close(struct session *s);
 /**
  * system_sleep() - suspend all devices as suspend-to-idle does, and resume them
  *
- * All that is left out is the idling, so that nothing has to wake the machine.
+ * Only the idle phase is skipped, so that nothing has to wake the machine up.
  *
  * Return: 0 or negative errno; -ENOENT or -EACCES where the kernel cannot do that.
  */

@@ -10,8 +10,8 @@
 #define QMP_PORT "/dev/virtio-ports/qmp"
 
 /*
- * Lines that are not the answer to @id are greetings, events and answers to others. The answer has
- * to have @want in it.
+ * Other lines than the answer to @id are greetings, events and answers to others. The answer must
+ * contain @want.
  */
 static int qmp_answer(FILE *port, const char *id, const char *want)
 {
@@ -29,7 +29,7 @@ static int qmp_send(FILE *port, const char *want, const char *fmt, va_list ap)
 	static unsigned int count;
 	char id[48];
 
-	/* Each test is a process. An answer that the one before did not wait for is not its own. */
+	/* Unique, as an answer that an earlier test did not wait for may still come. */
 	snprintf(id, sizeof(id), "\"selftest-%d-%u\"", getpid(), count++);
 	fputs("{ ", port);
 	vfprintf(port, fmt, ap);
@@ -57,7 +57,7 @@ static int qmp_talk(const char *want, const char *fmt, va_list ap)
 	if (!port)
 		return -ENODEV;
 	setvbuf(port, NULL, _IONBF, 0);
-	/* Refused but for the first time. */
+	/* Refused except for the first time. */
 	qmp_sendf(port, "\"execute\": \"qmp_capabilities\"");
 	err = qmp_send(port, want, fmt, ap);
 	fclose(port);

@@ -115,7 +115,7 @@ void *bar_map_aligned(int fd, u32 index, size_t len, size_t align)
 	char *hole, *start;
 	void *p;
 
-	/* Reserve enough to have an aligned part, then map over that part. */
+	/* Reserve enough for an aligned part, then map over that part. */
 	hole = mmap(NULL, len + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		    -1, 0);
 	if (hole == MAP_FAILED)
@@ -136,7 +136,7 @@ static void on_fault(int sig)
 {
 	if (recover)
 		siglongjmp(*recover, sig);
-	/* Not ours: let it kill. */
+	/* Not expected: let it kill the process. */
 	signal(sig, SIG_DFL);
 }
 
@@ -155,7 +155,7 @@ static int access32(volatile u32 *addr, u32 *val, bool write)
 	int sig;
 
 	pthread_once(&once, catch_faults);
-	/* SA_NODEFER leaves the mask alone: there is none to restore, and no system call here. */
+	/* With SA_NODEFER, there is no signal mask to restore, which saves a system call here. */
 	sig = sigsetjmp(buf, 0);
 	if (sig) {
 		recover = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Regions: what the device file is made of; reading, writing and mapping them. */
+/* Regions of the device file: reading, writing and mapping them. */
 #ifndef LIB_REGION_H
 #define LIB_REGION_H
 
@@ -21,7 +21,7 @@ int region_info(int fd, u32 index, struct vfio_region_info *info);
  * @fd: device file
  * @index: region
  *
- * Calls twice, the first time to learn the size, as user space is meant to.
+ * Makes two calls, the first one to learn the size, like any user of this API.
  *
  * Return: to be freed with free(), NULL on failure.
  */
@@ -93,12 +93,12 @@ int region_write32(int fd, u32 index, u64 off, u32 val);
 void *bar_map(int fd, u32 index, u64 off, size_t len);
 
 /**
- * bar_unmap() - take away what bar_map() mapped of a whole BAR
+ * bar_unmap() - undo bar_map() of a whole BAR
  * @fd: device file
  * @index: VFIO_PCI_BAR*_REGION_INDEX
  * @base: what bar_map() returned
  *
- * A mapping holds the file open: without this, close() does not give the device back.
+ * A mapping keeps the file open: without this, close() does not end the session.
  */
 void bar_unmap(int fd, u32 index, void *base);
 
@@ -146,7 +146,7 @@ static inline void mmio_write64(void *base, u64 off, u64 val)
 }
 
 /**
- * mmio_peek32() - load from registers that may not be there any more
+ * mmio_peek32() - load from registers that may not be accessible any more
  * @addr: address of a 32 bit register in a mapping
  * @val: filled in on success
  *
@@ -156,11 +156,11 @@ static inline void mmio_write64(void *base, u64 off, u64 val)
 int mmio_peek32(void *addr, u32 *val);
 
 /**
- * mmio_poke32() - store to registers that may not be there any more
+ * mmio_poke32() - store to registers that may not be accessible any more
  * @addr: address of a 32 bit register in a mapping
  * @val: the value
  *
- * Return: as mmio_peek32().
+ * Return: like mmio_peek32().
  */
 int mmio_poke32(void *addr, u32 val);
 

@@ -14,7 +14,7 @@
  * @bdf: which device
  * @fd: the open device node
  * @iommufd: the context it is bound to
- * @devid: what iommufd calls the device
+ * @devid: iommufd's ID of the device
  * @ioas: the address space it is attached to
  */
 struct session {
@@ -59,14 +59,14 @@ int vfio_ioctl(int fd, unsigned long nr, void *arg);
  * @iommufd: the context
  * @devid: filled with iommufd's id of the device; may be NULL
  *
- * The device is reset and powered; from now on its registers can be used, but it has no memory.
+ * The device is reset and powered. Its registers can be used, but it has no access to memory yet.
  *
  * Return: 0 or negative errno.
  */
 int vfio_bind(int fd, int iommufd, u32 *devid);
 
 /**
- * vfio_bind_token() - the same, showing the VF token
+ * vfio_bind_token() - the same with a VF token
  * @fd: device file
  * @iommufd: the context
  * @token: 16 bytes of a UUID; NULL for vfio_bind()
@@ -97,7 +97,7 @@ int vfio_set_token(int fd, const void *token);
 int vfio_feature_set(int fd, u32 feature, const void *data, size_t len);
 
 /**
- * vfio_attach() - let the device's DMA go through an IOAS or HWPT, in place of the one before
+ * vfio_attach() - attach the device to an IOAS or HWPT, replacing any current one
  * @fd: device file, bound
  * @pt: id of an IOAS or HWPT; the kernel writes back the id of the page table in use
  *
@@ -106,7 +106,7 @@ int vfio_feature_set(int fd, u32 feature, const void *data, size_t len);
 int vfio_attach(int fd, u32 *pt);
 
 /**
- * vfio_detach() - the device has no memory again
+ * vfio_detach() - detach the device, which has no access to memory then
  * @fd: device file, bound
  *
  * Return: 0 or negative errno.
@@ -114,7 +114,7 @@ int vfio_attach(int fd, u32 *pt);
 int vfio_detach(int fd);
 
 /**
- * vfio_attach_pasid() - give a PASID of the device a page table, in place of the one it has
+ * vfio_attach_pasid() - attach a PASID of the device to a page table, replacing any current one
  * @fd: device file, bound
  * @pasid: which
  * @pt: id of an IOAS or HWPT
@@ -124,7 +124,7 @@ int vfio_detach(int fd);
 int vfio_attach_pasid(int fd, u32 pasid, u32 pt);
 
 /**
- * vfio_detach_pasid() - the PASID has no memory again
+ * vfio_detach_pasid() - detach a PASID, which has no access to memory then
  * @fd: device file, bound
  * @pasid: which
  *
@@ -142,7 +142,7 @@ int vfio_detach_pasid(int fd, u32 pasid);
 int session_open(struct session *s, const char *bdf);
 
 /**
- * session_open_token() - the same, showing the VF token
+ * session_open_token() - the same with a VF token
  * @s: filled in
  * @bdf: the device; taken from another driver if need be
  * @token: 16 bytes of a UUID; NULL for session_open()

@@ -71,7 +71,7 @@ int sysfs_write(const char *val, const char *fmt, ...)
 	return err;
 }
 
-/* "BDF VENDOR DEVICE ...", in the order of the bus */
+/* The list is "BDF VENDOR DEVICE ...", in bus order. */
 static int find_listed(const char *list, u16 vendor, u16 device, unsigned int n,
 		       char bdf[BDF_LEN])
 {
@@ -135,8 +135,8 @@ int sysfs_unbind(const char *bdf)
 }
 
 /*
- * The driver that gives the device to user space: vfio-pci, or the variant of it that knows it. Who
- * looks for it by the device's alias, as libvirt does, loads that.
+ * The driver that makes the device available to user space: vfio-pci, or the variant for it, which
+ * users find by the device's alias, as libvirt does.
  */
 static const char *vfio_driver(const char *bdf)
 {
@@ -177,7 +177,7 @@ int sysfs_bind(const char *bdf)
 	if (!strcmp(name, vfio_driver(bdf)))
 		return 0;
 	if (name[0]) {
-		/* Its driver may just be trying to take it, and fail. */
+		/* A driver that is just probing it may still fail. */
 		err = sysfs_unbind(bdf);
 		if (err && err != -ENODEV && err != -ENOENT)
 			return err;
@@ -324,7 +324,7 @@ bool thread_waits(const pid_t *tid)
 	return false;
 }
 
-/* The last but one in the path of the device */
+/* The last but one component of the device's path */
 int sysfs_port(const char *bdf, char port[BDF_LEN])
 {
 	char link[256], path[512];

@@ -10,8 +10,8 @@
 /**
  * driver_is_ours() - whether the loaded driver is this project's
  *
- * Extensions (revocation, fdinfo, last error) are only tested when it is; all the rest is
- * behaviour that the in-tree driver has as well.
+ * Extensions (revocation, fdinfo, last error) are only tested when it is. Everything else also
+ * applies to the in-tree driver.
  */
 bool driver_is_ours(void);
 
@@ -22,9 +22,9 @@ bool driver_is_ours(void);
  * @n: which of them, in the order of the bus
  * @bdf: filled with "DDDD:BB:DD.F"
  *
- * The environment variable VFIO_TEST_FUNCTIONS can have what there is on the bus, to spare reading
- * it from sysfs: for each function its address, vendor and device ids, in the order of the bus.
- * What was unplugged counts as there: it comes back to where it was.
+ * The environment variable VFIO_TEST_FUNCTIONS can contain the functions on the bus, to avoid
+ * reading them from sysfs: address, vendor and device ID of each, in bus order. Unplugged functions
+ * count, too, as they return to the same address.
  *
  * Return: 0 or -ENODEV.
  */
@@ -58,17 +58,17 @@ int sysfs_write(const char *val, const char *fmt, ...) __attribute__((format(pri
 void sysfs_driver(const char *bdf, char *name, size_t len);
 
 /**
- * sysfs_bind() - give a device to vfio-pci, or its variant for it, whoever has it now
+ * sysfs_bind() - bind a device to vfio-pci, or the variant for it, instead of its current driver
  * @bdf: the device
  *
- * Uses driver_override, as libvirt and driverctl do. Nothing happens if vfio-pci has it already.
+ * Uses driver_override, like libvirt and driverctl. Does nothing if vfio-pci already has it.
  *
  * Return: 0 or negative errno.
  */
 int sysfs_bind(const char *bdf);
 
 /**
- * sysfs_unbind() - take a device from its driver; driver_override stays
+ * sysfs_unbind() - unbind a device from its driver; driver_override stays
  * @bdf: the device
  *
  * Return: 0 or negative errno.
@@ -76,7 +76,7 @@ int sysfs_bind(const char *bdf);
 int sysfs_unbind(const char *bdf);
 
 /**
- * sysfs_rebind() - let vfio-pci have an unbound device again
+ * sysfs_rebind() - bind an unbound device to vfio-pci again
  * @bdf: the device
  *
  * Return: 0 or negative errno.
@@ -84,17 +84,16 @@ int sysfs_unbind(const char *bdf);
 int sysfs_rebind(const char *bdf);
 
 /**
- * sysfs_rescan() - find the devices that were removed, and give them to no driver
+ * sysfs_rescan() - find the devices that were removed, and bind them to no driver
  *
- * Drivers that probe asynchronously, as nvme does, could take them later otherwise, whoever loaded
- * them.
+ * Otherwise, drivers that probe asynchronously, like nvme, could take them later, if loaded.
  *
  * Return: 0 or negative errno.
  */
 int sysfs_rescan(void);
 
 /**
- * sysfs_set_vfs() - make the virtual functions of a physical one, or take them away
+ * sysfs_set_vfs() - create the virtual functions of a physical one, or remove them
  * @bdf: the physical function
  * @count: how many, 0 for none
  *
@@ -103,7 +102,7 @@ int sysfs_rescan(void);
 int sysfs_set_vfs(const char *bdf, unsigned int count);
 
 /**
- * sysfs_vf() - where a virtual function is
+ * sysfs_vf() - address of a virtual function
  * @pf: the physical function
  * @n: which of its virtual functions, from 0
  * @bdf: filled with "DDDD:BB:DD.F"
@@ -134,7 +133,7 @@ int sysfs_port(const char *bdf, char port[BDF_LEN]);
 int sysfs_resource(const char *bdf, int index, u64 *start, u64 *size, u64 *flags);
 
 /**
- * sysfs_config() - read the hardware's own config space, past the vfio driver
+ * sysfs_config() - read the hardware's own config space, bypassing the vfio driver
  * @bdf: the device
  * @pos: offset
  * @buf: where
@@ -156,7 +155,7 @@ int sysfs_config(const char *bdf, unsigned int pos, void *buf, size_t len);
 int sysfs_config_write(const char *bdf, unsigned int pos, const void *buf, size_t len);
 
 /**
- * sysfs_ext_cap() - where the hardware has an extended capability
+ * sysfs_ext_cap() - find an extended capability in the hardware
  * @bdf: the device
  * @id: PCI_EXT_CAP_ID_*
  *
@@ -165,20 +164,20 @@ int sysfs_config_write(const char *bdf, unsigned int pos, const void *buf, size_
 unsigned int sysfs_ext_cap(const char *bdf, u16 id);
 
 /**
- * sysfs_bus_reset() - reset all that is behind a port, by its register
+ * sysfs_bus_reset() - reset everything behind a port, by its register
  * @port: the port
  *
- * Nobody is told, and nothing gets its configuration back.
+ * No driver is notified, and no configuration is restored.
  *
  * Return: 0 or negative errno.
  */
 int sysfs_bus_reset(const char *port);
 
 /**
- * thread_waits() - wait until a thread has stopped in the kernel, where no signal wakes it
- * @tid: of a thread of this process; 0 as long as it does not run
+ * thread_waits() - wait until a thread sleeps uninterruptibly in the kernel
+ * @tid: ID of a thread of this process; 0 while it is not running yet
  *
- * Return: whether it has.
+ * Return: whether it does.
  */
 bool thread_waits(const pid_t *tid);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The short integer names, and the one place that says which uAPI header is used. */
+/* The short integer names, and the one place that selects the uAPI header. */
 #ifndef LIB_TYPES_H
 #define LIB_TYPES_H
 
@@ -22,7 +22,7 @@ typedef int64_t s64;
 
 #define LIB_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-/* A read that no device answers aborts there, and when the kernel does it, the kernel. */
+/* There, a read that no device answers aborts; if the kernel made it, so does the kernel. */
 #ifdef __aarch64__
 #define ARM64 true
 #else

@@ -9,7 +9,7 @@
 
 #include "vcpu.h"
 
-/* The guest's memory. At EXIT there is none. */
+/* Layout of the guest's memory. At EXIT, there is none. */
 #define CODE	0x1000
 #define EXIT	0x4000
 #define WINDOW	0x8000
@@ -100,7 +100,7 @@ static int result(struct vcpu *v, u32 *val)
 }
 #endif
 
-/* Places in the page of code */
+/* Offsets in the page of code */
 #define READ_CODE	0
 #define WRITE_CODE	64
 
@@ -165,7 +165,7 @@ static int run(struct vcpu *v, u64 pc, u64 off, u32 *val)
 	if (ioctl(v->cpu, KVM_RUN, 0))
 		return -errno;
 	err = result(v, val);
-	/* KVM ends the access that the program ended with. */
+	/* Let KVM complete the access that ended the program. */
 	v->run->immediate_exit = 1;
 	ioctl(v->cpu, KVM_RUN, 0);
 	v->run->immediate_exit = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The smallest of guests: a CPU that loads and stores 32 bits where it is told to. */
+/* A minimal guest: a CPU that loads and stores 32 bits at a given address. */
 #ifndef LIB_VCPU_H
 #define LIB_VCPU_H
 
@@ -11,8 +11,8 @@ struct kvm_run;
  * struct vcpu - one guest with one CPU
  * @vm: the virtual machine
  * @cpu: its CPU
- * @run: what KVM and we share of the CPU
- * @run_size: of that
+ * @run: the area shared with KVM
+ * @run_size: size of @run
  * @code: the guest's program
  */
 struct vcpu {
@@ -26,7 +26,7 @@ struct vcpu {
 /**
  * vcpu_start() - make a guest
  * @v: filled in
- * @window: page-aligned memory of this program's that the guest shall see
+ * @window: page-aligned memory of this program that the guest can access
  * @len: its length, 32 KiB at most
  *
  * Return: 0 or negative errno.
@@ -34,29 +34,29 @@ struct vcpu {
 int vcpu_start(struct vcpu *v, void *window, size_t len);
 
 /**
- * vcpu_end() - the end of it
+ * vcpu_end() - end a guest
  * @v: from vcpu_start(), or zeroed
  */
 void vcpu_end(struct vcpu *v);
 
 /**
- * vcpu_read32() - have the guest load from its window
+ * vcpu_read32() - make the guest load from its window
  * @v: the guest
  * @off: offset in the window
  * @val: filled in
  *
- * Return: 0; -EFAULT when KVM gives up, so that a VMM would end the guest; -EIO when the guest
- * leaves its program in another way.
+ * Return: 0; -EFAULT when KVM gives up, so that a VMM would end the guest; -EIO for any other
+ * unexpected exit.
  */
 int vcpu_read32(struct vcpu *v, u64 off, u32 *val);
 
 /**
- * vcpu_write32() - have the guest store into its window
+ * vcpu_write32() - make the guest store to its window
  * @v: the guest
  * @off: offset in the window
  * @val: the value
  *
- * Return: as vcpu_read32().
+ * Return: like vcpu_read32().
  */
 int vcpu_write32(struct vcpu *v, u64 off, u32 val);
 

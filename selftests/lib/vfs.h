@@ -7,7 +7,7 @@
 
 #define ENABLE_SRIOV "/sys/module/vfio_pci/parameters/enable_sriov"
 
-/* As many as igb has, whose capability says 8 */
+/* The maximum of igb, although its capability says 8 */
 #define VFS_MAX 7
 
 /**
@@ -15,7 +15,7 @@
  * @pf_bdf: the PF, NULL for none
  * @bdf: the VFs
  * @count: how many
- * @was: what enable_sriov was before
+ * @was: the previous value of enable_sriov
  * @pf: session on the PF
  * @vf: sessions on VFs, closed at first
  */
@@ -29,33 +29,33 @@ struct vfs {
 };
 
 /**
- * vfs_init() - a state that vfs_close() can take
+ * vfs_init() - initialize for vfs_close()
  * @v: filled in
  */
 void vfs_init(struct vfs *v);
 
 /**
- * vfs_open() - become the user of the PF, and make some VFs
+ * vfs_open() - become the user of the PF, and create some VFs
  * @v: from vfs_init()
  * @pf_bdf: the PF, bound to vfio-pci
- * @token: 16 bytes of a UUID, that the PF's user shows
- * @count: how many. Each takes its time to come and to go: two do where the number does not matter.
+ * @token: 16 bytes of a UUID, passed by the PF's user
+ * @count: how many. Each one takes time to create and to remove, so use two if it does not matter.
  *
- * Return: 0 or negative errno; either way vfs_close() is due.
+ * Return: 0 or negative errno; in either case, call vfs_close().
  */
 int vfs_open(struct vfs *v, const char *pf_bdf, const void *token, int count);
 
 /**
- * vfs_make() - make VFs, in the place of those there are
+ * vfs_make() - create VFs, replacing any existing ones
  * @v: the functions, no VF in use
- * @count: how many; if that is more than there can be, all
+ * @count: how many; limited to the maximum
  *
  * Return: 0 or negative errno.
  */
 int vfs_make(struct vfs *v, int count);
 
 /**
- * vfs_close() - end all sessions, give the PF back to vfio-pci and take its VFs away
+ * vfs_close() - end all sessions, bind the PF to vfio-pci again, and remove its VFs
  * @v: the functions
  */
 void vfs_close(struct vfs *v);

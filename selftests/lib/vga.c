@@ -12,7 +12,7 @@ int vga_find(enum vga_kind kind, char bdf[BDF_LEN])
 	unsigned int i;
 
 #ifndef __x86_64__
-	/* Elsewhere its ports and memory are at no fixed address. */
+	/* On other architectures, its ports and memory have no fixed address. */
 	if (kind != VGA_NONE)
 		return -ENODEV;
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Legacy VGA: the devices of the test machine that have it, and the registers the tests use. */
+/* Legacy VGA: the devices of the test machine with it, and the registers used by the tests. */
 #ifndef LIB_VGA_H
 #define LIB_VGA_H
 
@@ -25,7 +25,7 @@
  * enum vga_kind - a standard VGA device of QEMU
  * @VGA_BOOT: the one that the firmware uses
  * @VGA_OTHER: another
- * @VGA_NONE: the display that has no legacy VGA
+ * @VGA_NONE: the display without legacy VGA
  */
 enum vga_kind { VGA_BOOT, VGA_OTHER, VGA_NONE };
 
@@ -70,7 +70,7 @@ int vga_out(int fd, u16 port, u8 index, u8 val);
 int vga_in(int fd, u16 port, u8 index);
 
 /**
- * vga_linear() - as in mode 13h: a byte of the frame buffer is a pixel, 64 KiB of it can be seen
+ * vga_linear() - set up linear access as in mode 13h: a byte per pixel, 64 KiB accessible
  * @fd: device file
  *
  * Return: 0 or negative errno.

@@ -29,7 +29,7 @@ struct virtio_blk {
 };
 
 /**
- * virtio_blk_start() - find the structures, negotiate, set queue 0 up
+ * virtio_blk_start() - find the structures, negotiate, set up queue 0
  * @v: with @fd, @mem and @iova filled in, and bus mastering on
  * @vector: MSI-X vector of the queue, 0xffff for INTx
  *
@@ -61,7 +61,7 @@ static inline const char *virtio_blk_id(struct virtio_blk *v)
 }
 
 /**
- * virtio_blk_stop() - reset it: its queue is forgotten, and nothing writes to that any more
+ * virtio_blk_stop() - reset it, after which it does not access its queue any more
  * @v: the device, started before
  *
  * Return: 0 or -ETIMEDOUT.

@@ -9,8 +9,8 @@ from lib.tap import PATIENCE, Failure
 
 
 class Channel:
-    """A socket that carries lines. Every wait has an end: a line, the peer's death, the
-    timeout, or that @alive, called about each second, raises something."""
+    """A socket that carries lines. Every wait ends with a line, the peer's death, a timeout, or an
+    exception from @alive, which is called about every second."""
 
     def __init__(self, name, sock, alive):
         self.name = name
@@ -53,6 +53,9 @@ class Qmp:
     def __init__(self, sock, alive):
         self.channel = Channel("QMP", sock, alive)
         self.events = []
+        # Of the last command. Not what anybody had before us on the same monitor, whose answers,
+        # to what they have not waited for, may come yet.
+        self.id = time.monotonic_ns()
 
     def _receive(self, deadline, what):
         """The next message; None if it is an event, which is kept."""
@@ -63,26 +66,28 @@ class Qmp:
         return None
 
     def greet(self):
-        """Wait for QEMU to be there."""
+        """Wait until QEMU is ready."""
         self._receive(time.monotonic() + PATIENCE, "QEMU")
         self.command("qmp_capabilities")
 
     def command(self, name, **arguments):
-        request = {"execute": name}
+        self.id += 1
+        request = {"execute": name, "id": self.id}
         if arguments:
             request["arguments"] = {key.replace("_", "-"): value
                                     for key, value in arguments.items()}
         self.channel.send(json.dumps(request))
         deadline = time.monotonic() + PATIENCE
-        while not (answer := self._receive(deadline, f"the answer to {name}")):
+        while not (answer := self._receive(deadline, f"the answer to {name}")) or (
+                answer.get("id") != self.id):
             pass
         if "error" in answer:
             raise Failure(f'QMP {name}: {answer["error"]["desc"]}')
         return answer["return"]
 
     def wait_event(self, name, **data):
-        """Wait for an event that holds @data, and return all that it holds. Events of
-        before this call count, but each only once."""
+        """Wait for an event that contains @data, and return its contents. Earlier events count,
+        too, but each only once."""
         deadline = time.monotonic() + PATIENCE
         while True:
             for event in self.events:

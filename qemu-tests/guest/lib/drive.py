@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The NVMe drive of a guest, and the image on L0 that is its medium."""
+"""The NVMe drive of a guest, and its image on L0."""
 
 import hashlib
 import subprocess
@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 @dataclass
 class Transfer:
-    """What the guest says of an I/O run."""
+    """The guest's report of an I/O run."""
     size: int
     sha256: str
     requests: int
@@ -44,7 +44,7 @@ def wait_absent(guest):
 
 
 def wait_dead(guest):
-    """Until its driver has given it up. It would find out by itself, 30 seconds later."""
+    """Make the guest's driver give up the drive now, not only at its timeout of 30 s."""
     guest.run("""
         echo 1 >/sys/class/nvme/nvme0/reset_controller || :
         until grep -q dead /sys/class/nvme/nvme0/state; do usleep 20000; done
@@ -56,7 +56,7 @@ def interrupts(guest):
 
 
 def _transfer(guest, script, size):
-    """Run @script, which prints what blkio does, and a SHA-256."""
+    """Run @script, which prints blkio's output and a SHA-256."""
     before = interrupts(guest)
     requests, microseconds, sha256 = guest.run(script).split()[:3]
     after = interrupts(guest)
@@ -94,7 +94,7 @@ def start_endless_writes(guest, offset, size):
 
 
 def check_image(offset, transfer):
-    """Check from the outside that what was written is there."""
+    """Check from outside that the data was written."""
     with open(IMAGE, "rb") as image:
         image.seek(offset)
         data = image.read(transfer.size)
@@ -103,24 +103,23 @@ def check_image(offset, transfer):
 
 
 def check_interrupts(transfer):
-    """Check that the requests were completed by interrupts, and that each CPU's queue
-    took its share."""
+    """Check that the requests were completed by interrupts, on the queue of each CPU."""
     queues = {name: count for name, count in transfer.interrupts.items()
               if name != "nvme0q0"}
-    check(queues, "the guest's drive has no interrupts but for its admin queue")
+    check(queues, "the guest's drive has interrupts for its admin queue only")
     for name, count in queues.items():
-        # Under load the controller may signal several completions at once.
+        # One interrupt may signal several completions.
         check(count > 0, f"no interrupts for {name} in {transfer.requests} requests")
 
 
 def _disk_on_host(device):
-    """What programs of the host open, once it is there: a moment after its folder in sysfs."""
+    """Its node in the host's /dev, which appears a moment after its folder in sysfs."""
     nodes = [Path("/dev") / path.name for path in device.path.glob("nvme/nvme*/nvme*n1")]
     return next((node for node in nodes if node.is_block_device()), None)
 
 
 def check_on_host(device, offset, transfer):
-    """Lend the drive to the host's own driver, and check that it finds what was written."""
+    """Give the drive to the host's own driver for a while, and check that it finds the data."""
     subprocess.run(["modprobe", "nvme"], check=True)
     device.give_to("nvme")
     disk = wait_until(lambda: _disk_on_host(device), "the host to find the drive")
@@ -129,6 +128,6 @@ def check_on_host(device, offset, transfer):
         data = file.read(transfer.size)
     check_equal("SHA-256 of what the host reads", hashlib.sha256(data).hexdigest(),
                 transfer.sha256)
-    # Loaded, it would race for drives that are plugged in later.
+    # If it stayed loaded, it would compete for drives that are plugged in later.
     device.unbind()
     subprocess.run(["modprobe", "-r", "nvme"], check=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest, L2: an unmodified QEMU with KVM, whose Linux does what we tell it."""
+"""A guest, L2: Linux in an unmodified QEMU with KVM, which runs our commands."""
 
 import base64
 import json
@@ -26,10 +26,10 @@ DRIVERS = tuple(HERE.parents[1].glob("build/modules/qemu-tests/uio-edu-mig/*.ko"
 # Ours, which lib/lab.py has built.
 PROGRAMS = ("blkio", "edudma", "dmaload")
 
-# With its registers in I/O space, so that it works whatever L1 makes of emulated MMIO.
+# With its registers in I/O space, so that it does not depend on L1's emulation of MMIO.
 PORT = "virtio-serial-pci,disable-legacy=off,disable-modern=on"
 
-# What L1's kernel was told that guests' are told, too: qemu-tests/vm says why.
+# Parameters of L1's kernel that guests get, too; qemu-tests/vm has the reasons.
 WORDS = {"console", "pcie_port_pm", "rcupdate.rcu_cpu_stall_timeout", "tsc", "watchdog_thresh"}
 
 # QEMU's command for a guest of L1's architecture.
@@ -38,7 +38,7 @@ if platform.machine() == "aarch64":
                "-cpu", "host", "-bios", "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
                "-kernel", str(KERNEL / "Image")]
     MEMORY_MIB = 512
-    # Its own, for what is on a root bus of its own.
+    # Has an IOMMU of its own for devices on a separate root bus.
     IOMMU = ["-device", "pxb-pcie,id=pcie.1,bus_nr=8,bus=pcie.0",
              "-device", "arm-smmuv3,primary-bus=pcie.1,id=smmuv3.1,accel=on,ats=off,ril=off"]
     IOMMU_BUS = "pcie.1"
@@ -47,32 +47,33 @@ else:
     MACHINE = ["qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", "max,-svm",
                "-kernel", str(KERNEL / "bzImage")]
     MEMORY_MIB = 256
-    # KVM's own interrupt controllers, which are there, remap nothing.
+    # KVM's own interrupt controllers do not support remapping.
     IOMMU = ["-device",
              "intel-iommu,caching-mode=on,scalable-mode=on,fsts=on,svm=on,"
              "device-iotlb=on,pasid-bits=16,intremap=off"]
     IOMMU_BUS = "pcie.0"
-    # Guests have no guests of their own, and the less TCG has to model, the better.
+    # Guests have no guests of their own, and anything else only costs TCG time.
     KVM = ["modprobe", "kvm-amd", "nested=0", "vgif=0", "vls=0"]
 
-# The kernel has met a fault; it will do nothing more of use.
+# The kernel has found a fault, after which it is of no use.
 CRASH = re.compile(r"^.*(Kernel panic|BUG:|Oops:|WARNING:|rcu: INFO|KVM internal error).*$", re.MULTILINE)
 
 
 def common_words():
-    """Words for the kernel of every guest."""
+    """Kernel parameters for every guest."""
     words = Path("/proc/cmdline").read_text().split()
     return " ".join(word for word in words if word.partition("=")[0] in WORDS)
 
 
 class Guest:
-    """One QEMU process. @devices (of host.Device) are there from the start, each behind
-    a root port; @spare_ports root ports are left to plug devices into. With @iommu all of
-    these are behind one, whose first stage is the guest's and walked by the host's IOMMU.
-    @options are more of vfio-pci's, as a dictionary. It boots, with more @words for its kernel, or it goes on from @state, which save() has
-    written in a guest of the same make, or with @incoming it waits for one to come: lib/migration.py."""
+    """One QEMU process. @devices (of host.Device) are present from the start, each behind
+    a root port; @spare_ports root ports are free to plug devices into. With @iommu, all of
+    these are behind a vIOMMU, whose first stage of page tables the host's IOMMU walks.
+    @options are further options for vfio-pci, as a dictionary. The guest boots, with @words as
+    further kernel parameters; or it continues from @state, which save() has written in a guest of
+    the same configuration; or with @incoming, it waits for a migration: lib/migration.py."""
 
-    # The initramfs, which is made once.
+    # The initramfs, which is made only once.
     image = None
 
     # pylint: disable-next=too-many-arguments
@@ -85,6 +86,7 @@ class Guest:
         self.sequence = 0
         self.devices = list(devices)
         self.options = options or {}
+        self.iommu = iommu
         self.boot_id = None
 
         qmp, qmp_qemu = socket.socketpair()
@@ -136,7 +138,7 @@ class Guest:
         return {"driver": "vfio-pci", "id": f"device{number}", "bus": f"port{number}",
                 "host": device.address, "iommufd": "iommufd0", **self.options}
 
-    # What it says by itself.
+    # What it reports by itself.
 
     @property
     def console(self):
@@ -153,7 +155,7 @@ class Guest:
             f"console: {line}" for line in self.console.splitlines()[-40:]] + self.cpu_state()
 
     def cpu_state(self):
-        """Where it is, should it hang."""
+        """Its last output, in case it hangs."""
         lines = []
         for what in ("status", "registers", "lapic"):
             try:
@@ -170,10 +172,10 @@ class Guest:
         if found := CRASH.search(self.console + self.messages):
             raise Failure(f"the guest has crashed: {found.group()}")
 
-    # Its life.
+    # Its life cycle.
 
     def wait_boot(self):
-        """Wait until it takes commands, and return how long that took since the start."""
+        """Wait until it accepts commands, and return the time since its start."""
         if not self.boot_id:
             self.qmp.greet()
         if self.state:
@@ -182,7 +184,7 @@ class Guest:
             return time.monotonic() - self.started
         deadline = time.monotonic() + PATIENCE
         while True:
-            # Answers of before a reset may come first.
+            # Answers from before a reset may come first.
             word, _, boot_id = self.port.receive(deadline, "the guest to boot"
                                                  ).partition(" ")
             if word == "ready" and boot_id != self.boot_id:
@@ -200,7 +202,7 @@ class Guest:
         return self._reset(lambda: self._request("reboot -f"), "guest-reset")
 
     def reset(self):
-        """Reset the machine, whatever it is just doing."""
+        """Reset the machine, without regard to what it is doing."""
         return self._reset(lambda: self.qmp.command("system_reset"), "host-qmp-system-reset")
 
     def save(self, path):
@@ -217,7 +219,7 @@ class Guest:
         self.close()
 
     def kill(self):
-        """End it without letting it do anything about it."""
+        """Kill it."""
         self.process.kill()
         self.process.wait(PATIENCE)
         self.close()
@@ -229,15 +231,14 @@ class Guest:
         self.qmp.close()
         self.port.close()
 
-    # What it does for us.
+    # Commands.
 
     def _request(self, script):
         self.sequence += 1
         self.port.send(f"{self.sequence} {base64.b64encode(script.encode()).decode()}")
 
     def run(self, script):
-        """Run a shell script, and return what it prints. Its first command that fails
-        ends it, and makes this fail."""
+        """Run a shell script, and return its output. Fails at the first command that fails."""
         self._request(script)
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -260,7 +261,7 @@ class Guest:
         self.qmp.command("device_add", **self._vfio(device, number))
 
     def unplug(self, number):
-        """Take the device out of root port @number, as soon as the guest lets it go."""
+        """Unplug the device from root port @number, with the consent of the guest."""
         self.qmp.command("device_del", id=f"device{number}")
         self.wait_unplugged(number)
 
@@ -269,15 +270,15 @@ class Guest:
 
 
     def set_device(self, option, value):
-        """Change an option of all of its devices, of those that can be changed."""
+        """Change an option of all of its devices at run time."""
         for number in range(len(self.devices)):
             self.qmp.command("qom-set", path=f"/machine/peripheral/device{number}",
                              property=option, value=value)
 
 
 def warm_guest():
-    """A guest that has booted with an empty root port, in much less than the time it
-    takes to boot: but for the first one, they go on from where that one was."""
+    """A guest that has booted with an empty root port. Only the first one really boots; later ones
+    continue from its saved state, which is much faster."""
     if not warm_guest.state:
         guest = Guest(spare_ports=1)
         try:
@@ -296,7 +297,7 @@ warm_guest.state = None
 
 
 def guest_config(guest, ids):
-    """Config space of the guest's device that is vendor:device."""
+    """Config space of the guest's device with IDs vendor:device."""
     vendor, device = ids.split(":")
     return PciConfig(base64.b64decode(guest.run(f"""
         for device in /sys/bus/pci/devices/*; do

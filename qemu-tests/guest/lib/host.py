@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The machine we run on, L1, as the host of guests: its devices, drivers, resources."""
+"""The machine that we run on, L1, as the host of guests: its devices, drivers, resources."""
 
 import os
 import re
@@ -13,12 +13,12 @@ from lib.tap import PATIENCE, Failure, check_equal
 
 PCI = Path("/sys/bus/pci")
 DRIVER = "vfio-pci"
-# Those that are in use while a device node is open: the kernel's, and ours.
+# Modules that are in use while a device node is open: the kernel's, and ours.
 NODE_MODULES = {"vfio_pci", "vfio_iommufd"}
 
 
 def wait_until(condition, what):
-    """For what no event tells. Returns the first value of condition() that is true."""
+    """For conditions without an event. Returns the first value of condition() that is true."""
     deadline = time.monotonic() + PATIENCE
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -36,7 +36,7 @@ class Device:
 
     @classmethod
     def find_all(cls, ids):
-        """Those that are vendor:device."""
+        """All devices with IDs vendor:device."""
         vendor, device = ids.split(":")
         return [cls(path.name) for path in sorted((PCI / "devices").iterdir())
                 if ((path / "vendor").read_text().strip() == f"0x{vendor}"
@@ -44,7 +44,7 @@ class Device:
 
     @classmethod
     def find(cls, ids):
-        """The first one that is vendor:device."""
+        """The first device with IDs vendor:device."""
         for device in cls.find_all(ids):
             return device
         raise Failure(f"the machine has no PCI device {ids}")
@@ -60,7 +60,7 @@ class Device:
 
     @property
     def node(self):
-        """What user space opens, once it is there."""
+        """The node that user space opens, if it exists yet."""
         nodes = [Path("/dev/vfio/devices") / entry.name for entry in self.path.glob("vfio-dev/*")]
         return next((node for node in nodes if node.exists()), None)
 
@@ -68,23 +68,23 @@ class Device:
         (self.path / "driver" / "unbind").write_text(self.address)
 
     def give_to(self, driver):
-        """Bind it to @driver, and to no other one."""
+        """Bind it to @driver, and allow no other driver."""
         if self.driver == driver:
             return
         if self.driver:
             self.unbind()
         (self.path / "driver_override").write_text(driver)
         (PCI / "drivers_probe").write_text(self.address)
-        # Of what was just plugged in, a folder is there before drivers are let near it.
+        # After a hot-plug, the folder in sysfs appears before drivers may probe.
         wait_until(lambda: self.driver == driver, f"{self.address} to be taken by {driver}")
 
     def assign(self, driver=DRIVER):
-        """Make it ready for a guest."""
+        """Bind it to vfio-pci, and wait for its node."""
         self.give_to(driver)
         wait_until(lambda: self.node, f"the device node of {self.address}")
 
     def interrupts(self):
-        """How many interrupts the host has taken for its user, and on how many lines.
+        """The number of interrupts that the host has handled for its user, and of their lines.
         All VFIO drivers name them vfio-KIND[VECTOR](ADDRESS)."""
         lines = interrupt_counts(Path("/proc/interrupts").read_text(),
                                  rf"vfio-\S*\({re.escape(self.address)}\)")
@@ -92,7 +92,7 @@ class Device:
 
 
 def interrupt_counts(text, pattern):
-    """Counts by name, of those lines of /proc/interrupts whose name has @pattern."""
+    """Counts by name, from those lines of /proc/interrupts whose name contains @pattern."""
     counts = {}
     for line in text.splitlines()[1:]:
         words = line.split()
@@ -107,7 +107,7 @@ def interrupt_counts(text, pattern):
 
 
 def open_files(pid):
-    """What process @pid has open."""
+    """The open files of process @pid."""
     names = []
     with suppress(FileNotFoundError, ProcessLookupError):
         for fd in Path(f"/proc/{pid}/fd").iterdir():
@@ -118,33 +118,33 @@ def open_files(pid):
 
 def pages_pinned():
     """Pages pinned for I/O in the whole machine."""
-    # Counts of the single CPUs are added up only then.
+    # Adds up the counts of the CPUs.
     Path("/proc/sys/vm/stat_refresh").write_text("1")
     counts = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
     return int(counts["nr_foll_pin_acquired"]) - int(counts["nr_foll_pin_released"])
 
 
 def memory_available():
-    """In MiB, of which caches hold nothing."""
+    """Available memory in MiB, after dropping caches."""
     Path("/proc/sys/vm/drop_caches").write_text("3")
     found = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
     return int(found.group(1)) // 1024
 
 
 def vfio_modules():
-    """Names of those loaded; the users of a module come before it."""
+    """Names of the loaded modules; the users of a module come before it."""
     names = [line.split()[0] for line in Path("/proc/modules").read_text().splitlines()]
     return [name for name in names if "vfio" in name]
 
 
 def module_users(name):
-    """How many have a module in use, other modules aside."""
+    """How many users a module has, other than modules."""
     folder = Path("/sys/module") / name
     return int((folder / "refcnt").read_text()) - len(list((folder / "holders").iterdir()))
 
 
 def leftovers():
-    """What there should be nothing of when no guest has a device, one line each."""
+    """Everything that must not exist while no guest has a device, one line each."""
     found = []
     dma_bufs = 0
     for line in Path("/proc/interrupts").read_text().splitlines():
@@ -158,8 +158,8 @@ def leftovers():
     for module in NODE_MODULES & set(vfio_modules()):
         users = module_users(module)
         if module == "vfio_pci":
-            # A QEMU that runs on has not closed all that it made of BARs, which were
-            # revoked with the session. That they are open is what keeps the module.
+            # A QEMU that continues to run may still have DMA-bufs of BARs open, which were
+            # revoked with the session. These keep the module in use.
             users -= dma_bufs
         if users:
             found.append(f"module {module} has {users} users, and processes {dma_bufs} DMA-bufs")
@@ -169,8 +169,7 @@ def leftovers():
 
 
 def check_clean():
-    """Check that the last guest left nothing behind. What the kernel leaves to a worker
-    may take a moment."""
+    """Check that the last guest left nothing behind. Allow some time for the kernel's workers."""
     try:
         wait_until(lambda: not leftovers(), "clean-up")
     except Failure as failure:
@@ -179,14 +178,14 @@ def check_clean():
 
 
 def iommu_faults():
-    """DMA that the IOMMU refused: lines of the kernel's log."""
+    """DMA that the IOMMU has blocked: lines of the kernel log."""
     log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
     lines = []
     with suppress(BlockingIOError):
         while True:
             try:
                 line = os.read(log, 8192).decode(errors="replace")
-            except BrokenPipeError:  # overwritten meanwhile; the next read goes on
+            except BrokenPipeError:  # overwritten in the meantime; the next read continues
                 continue
             if re.search(r"DMAR:.*fault|arm-smmu-v3.*event", line, re.IGNORECASE):
                 lines.append(line.strip())
@@ -203,8 +202,8 @@ def reload_driver():
 
 @contextmanager
 def release_grace(milliseconds=-1):
-    """Let our driver wait that long for users who are to let go, before it takes the device away.
-    By default it does not, as the kernel's never does."""
+    """Set the time that our driver gives users to release a device, before it takes it away. The
+    default in these tests is 0; the kernel's driver waits for ever."""
     parameter = Path("/sys/module/vfio_iommufd/parameters/release_grace_ms")
     if not parameter.exists():
         yield

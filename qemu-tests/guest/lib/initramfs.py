@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The guests' root file system: busybox, kernel modules, and a little of our own."""
+"""The guests' root file system: busybox, kernel modules, and a few programs of ours."""
 
 import subprocess
 from pathlib import Path
@@ -8,7 +8,7 @@ BUSYBOX = Path("/bin/busybox")
 
 
 class Cpio:
-    """An archive of the kind that the kernel unpacks (newc)."""
+    """An archive in the format that the kernel unpacks (newc)."""
 
     def __init__(self, out):
         self.out = out
@@ -37,8 +37,8 @@ class Cpio:
 
 
 def module_files(names, folder):
-    """Paths of the modules @names under @folder and of all that they need, in an order
-    to load them in. What is built into the kernel needs none."""
+    """Paths of the modules @names under @folder and of their dependencies, in the order of loading.
+    Built-in modules have none."""
     version = next((folder / "lib/modules").iterdir()).name
     files = []
     for name in names:
@@ -53,8 +53,8 @@ def module_files(names, folder):
 
 
 def make(target, module_folder, modules, more, programs):
-    """Write an initramfs that has kernel @modules (names) of @module_folder and @more (paths), to
-    be loaded in order, and @programs (paths) in /bin, of which init is the first process."""
+    """Write an initramfs with kernel @modules (names) from @module_folder and @more (paths), to be
+    loaded in order, and @programs (paths) in /bin, except for init, the first process."""
     with open(target, "wb") as out:
         archive = Cpio(out)
         for directory in ("bin", "dev", "modules", "proc", "sys", "tmp"):

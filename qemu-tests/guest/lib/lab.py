@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""On L0: a machine to run guests in, and the outer ends of the devices they get."""
+"""On L0: a machine to run guests in, and the back ends of the devices that they get."""
 
 import os
 import shlex
@@ -14,18 +14,21 @@ from lib.guest import PROGRAMS, SHARE
 from lib.nic import CAPTURE, DOWNLOAD, ECHO, UPLOAD
 from lib.peers import SHMEM
 
-# Machines that guests can be run in, as options of vm.
+# Machines to run guests in, as options of vm.
 MACHINES = {
-    "x86": ["--patched-qemu"],
-    # Its IOMMU can lend guests a stage of translation.
+    "x86": [],
+    # Its IOMMU supports nested translation for guests.
     "x86-nested": ["--iommu", "intel-nested"],
-    # With devices that can migrate; and with an IOMMU that knows which pages are dirty.
-    "x86-migration": ["--patched-qemu"],
+    # With devices that can migrate; and with an IOMMU with dirty tracking.
+    "x86-migration": [],
     "x86-dirty": ["--iommu", "intel-dirty"],
     "arm64": ["--arch", "arm64"],
+    # For the demo: as x86, with two devices that can migrate.
+    "demo": [],
 }
-# In lib/migration.py it says what they are for.
-MIGRATING = ("edu-mig", "edu-mig", "edu-mig", "edu-mig", "edu-mig,features=3", "edu-mig,features=4")
+# See lib/migration.py for their purpose.
+ALL_KINDS = ("edu-mig", "edu-mig", "edu-mig", "edu-mig", "edu-mig,features=3", "edu-mig,features=4")
+MIGRATING = {"x86-migration": ALL_KINDS, "x86-dirty": ALL_KINDS, "demo": ("edu-mig", "edu-mig")}
 
 HERE = Path(__file__).resolve().parent.parent
 QEMU_TESTS = HERE.parent
@@ -35,21 +38,22 @@ IMAGE_SIZE = 64 << 20
 DOWNLOAD_SIZE = 1 << 20
 SHMEM_SIZE = 1 << 20
 
-# Seconds for all that is done in a machine. Each wait has an end of its own (PATIENCE); this is for
-# a machine that cannot even tell that.
+# Seconds for everything that is done in a machine. Each wait has a timeout of its own (PATIENCE);
+# this one is for a machine that hangs completely.
 TIMEOUT = 7200
 
 
 class Lab:
-    """A folder that L1 sees as /share, and the machine."""
+    """The machine, L1, and a folder that it sees as /share."""
 
     def __init__(self, machine="x86"):
         self.machine = MACHINES[machine]
-        self.migrating = machine in ("x86-migration", "x86-dirty")
+        self.migrating = MIGRATING.get(machine, ())
+        self.others = machine == "demo" or not self.migrating
         self.edu = "edu-pasid" if machine == "x86-nested" else "edu"
         self.folder = tempfile.TemporaryDirectory(prefix="guests-")
         self.vm = None
-        # Lets the finally clauses of those who use us run.
+        # Raises an exception, so that our callers' finally clauses run.
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, _: sys.exit(128 + number))
 
@@ -65,19 +69,20 @@ class Lab:
                             "-o", SHARE / program, f"qemu-tests/guest/{program}.c"], check=True)
 
     def outside(self, path):
-        """Where on L0 that is what L1 calls @path."""
+        """The path on L0 of L1's @path."""
         return Path(self.folder.name) / path.relative_to(SHARE)
 
     def _devices(self):
-        if self.migrating:
-            for device in MIGRATING:
-                yield from ("--device", device)
-            return
+        if self.others:
+            yield from self._ordinary_devices()
+        for device in self.migrating:
+            yield from ("--device", device)
 
+    def _ordinary_devices(self):
         def option(path):
             return str(self.outside(path)).replace(",", ",,")
 
-        # Outlives the device, which can be unplugged.
+        # Stays when the device is unplugged.
         drive = f"driver=file,node-name=drive,filename={option(IMAGE)}"
         network = (f"user,id=network,tftp={option(DOWNLOAD.parent)},"
                    f"guestfwd=tcp:{ECHO[0]}:{ECHO[1]}-cmd:tee {option(UPLOAD)}")
@@ -87,14 +92,14 @@ class Lab:
         for arguments in (
                 ["nvme,serial=guests,drive=drive", "-blockdev", drive],
                 ["igb,netdev=network", "-netdev", network, "-object", capture],
-                # It can do DMA to wherever a guest may have put a BAR.
+                # Can do DMA to any address that a guest may assign to a BAR.
                 [f"{self.edu},dma_mask=0xffffffffffffffff"],
                 ["ivshmem-plain,memdev=shmem", "-object", shmem]):
             yield from ("--device", shlex.join(arguments))
 
     def run(self, options, program, *arguments):
-        """Start the machine, with more @options for vm, to run one of our programs in
-        it, whose exit status is returned."""
+        """Run one of our programs in a new machine, with further @options for vm, and return its
+        exit status."""
         command = ["setpriv", "--pdeathsig", "TERM", QEMU_TESTS / "vm", *self.machine, *options,
                    "--timeout", str(TIMEOUT), "--share", self.folder.name, *self._devices(), "--", "python3",
                    program.resolve().relative_to(TOP), "--inside", *arguments]

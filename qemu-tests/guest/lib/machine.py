@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The machine we run on, L1, from its outside: devices that go and come back."""
+"""The machine that we run on, L1, from outside: devices that are removed and put back."""
 
 import json
 import os
@@ -19,7 +19,7 @@ SLOT_OFF = 0x0700
 
 
 class Port:
-    """A virtio port, with what Channel wants of a socket."""
+    """A virtio port, with the interface of a socket that Channel needs."""
 
     def __init__(self, path):
         self.file = os.open(path, os.O_RDWR)
@@ -39,7 +39,7 @@ class Port:
 
 
 class MachineQmp(Qmp):
-    """Its monitor. It greets once only, whoever opens it, and so need not greet us."""
+    """Its monitor. It sends its greeting only to the first client, so do not expect one."""
 
     def __init__(self):
         super().__init__(Port(PORT), lambda: None)
@@ -54,7 +54,7 @@ class MachineQmp(Qmp):
 
 
 class Drive:
-    """The machine's NVMe drive that is @device, with all that is needed to put it back."""
+    """The machine's NVMe drive @device, with all that is needed to put it back."""
 
     def __init__(self, device):
         self.device = device
@@ -75,20 +75,20 @@ class Drive:
         wait_until(lambda: not self.device.path.exists(), f"{self.device.address} to go")
 
     def push_button(self):
-        """As somebody does who wants to take it out, and waits for the lamp."""
+        """Push the button of its slot, to request its removal."""
         self.qmp.command("device_del", id=f"dev{self.number}")
 
     def pull(self):
-        """Take it out, without a word to anybody."""
+        """Pull it out without notice."""
         subprocess.run(["setpci", "-s", self.port, f"CAP_EXP+18.w={SLOT_OFF:x}:{SLOT_OFF:x}"],
                        check=True)
 
     def switch_off(self):
-        """What the host does that has noticed. Ends when the device is nobody's."""
+        """Turn the slot off, as the host does then. Returns when the device is unused."""
         (self.slot / "power").write_text("0")
 
     def put_back(self):
-        """In the slot that it was in. Its medium has stayed."""
+        """Put it back into its slot, with the same image."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -96,7 +96,7 @@ class Drive:
                                  bus=f"rp{self.number}", serial="guests", drive="drive")
                 break
             except Failure:
-                # The slot may have been emptied, but not yet have said so.
+                # The slot may be empty, but not yet report it.
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest that moves from one QEMU to another, with its devices, which are edu-mig; and what it
-does with them meanwhile."""
+"""A guest that migrates from one QEMU to another, with its edu-mig devices, and what it does with
+them in the meantime."""
 
 import ctypes
 import mmap
@@ -10,37 +10,38 @@ from pathlib import Path
 
 from lib.guest import Guest
 from lib.host import Device, open_files, wait_until
-from lib.tap import Failure, check_equal
+from lib.tap import Failure, check, check_equal
 
 IDS = "1234:11ea"
 DRIVER = "edu-mig-vfio-pci"
 
-# Huge pages of the guest's for dmaload: the areas that only devices write, and its own.
+# Huge pages of the guest for dmaload: the areas that only devices write, and its own.
 AREA_MIB = 48
 WORDS = f"hugepages={AREA_MIB // 2 + 2}"
 
-# A software CPU is slow: what the guest writes in less than 3 s takes it longer than 300 ms to send.
+# A software CPU is slow: sending what the guest dirties takes longer than the default of 300 ms.
 PARAMETERS = {"downtime_limit": 3000, "max_bandwidth": 0}
 
 # How a migration can end.
 ENDS = ("completed", "failed", "cancelled")
 
-# edu-mig's registers for the host, and what can be done to its commands.
+# edu-mig's registers for the host, and the faults that they can inject.
 BAR = 2
 MAGIC, MAGIC_VALUE = 0x00, 0x4d454475
 FAULT = 0x30
 VIOLATIONS = 0x3c
-LOAD_CHUNK = 10
+SUSPEND_INITIATOR = 1
 SAVE_CHUNK = 6
 SAVE_FINAL = 7
+LOAD_CHUNK = 10
 FAIL = 1 << 8
 NEVER = 3 << 8
 ONCE = 1 << 10
 
 
 def find_devices():
-    """Those of lib/lab.py, in order: four that can all, one that cannot log, one that can neither
-    be saved while it runs nor has P2P."""
+    """The devices of lib/lab.py, in order: four with all features, one without a log, and one
+    without pre-copy and P2P."""
     subprocess.run(["modprobe", DRIVER], check=True)
     devices = Device.find_all(IDS)
     for device in devices:
@@ -49,31 +50,35 @@ def find_devices():
 
 
 def _registers(device):
-    """The device's, for the host."""
+    """The device's registers for the host."""
     with open(device.path / f"resource{BAR}", "r+b") as file:
         registers = (ctypes.c_uint32 * 1024).from_buffer(mmap.mmap(file.fileno(), 4096))
-    check_equal("what the device says of itself", f"{registers[MAGIC // 4]:#x}",
+    check_equal("the device's magic number", f"{registers[MAGIC // 4]:#x}",
                 f"{MAGIC_VALUE:#x}")
     return registers
 
 
 def arm(device, command, what):
-    """Have a command of the device fail, once, or never end, when it is nobody's. Our driver would
-    have put it to sleep."""
+    """Make a command of the device fail, once, or never end, while a guest has it."""
+    _registers(device)[FAULT // 4] = command | what
+
+
+def arm_unused(device, command, what):
+    """The same for an unused device. Wakes it up, as our driver has put it to sleep."""
     device.unbind()
     (device.path / "enable").write_text("1")
-    _registers(device)[FAULT // 4] = command | what
+    arm(device, command, what)
     (device.path / "enable").write_text("0")
     device.assign(DRIVER)
 
 
 def violations(device):
-    """How often it was written to while it was stopped; when a guest has it."""
+    """The number of writes to a guest's device while it was stopped."""
     return _registers(device)[VIOLATIONS // 4]
 
 
 def last_errors(pid):
-    """What our driver has to say to a QEMU."""
+    """Our driver's last errors for the files of a QEMU."""
     lines = []
     for name in open_files(pid):
         if name.startswith("/dev/vfio/devices/"):
@@ -94,7 +99,7 @@ def _last_error(pid, name):
 
 
 class Load:
-    """dmaload in a guest, on each of its devices."""
+    """One dmaload for each device of a guest."""
 
     def __init__(self, guest):
         vendor, device = IDS.split(":")
@@ -111,12 +116,23 @@ class Load:
             guest.run(f"""
                 dmaload {folder} {size} /tmp/load{number} >/tmp/load{number}.output 2>&1 &
                 echo $! >/tmp/load{number}.pid""")
-            self._wait(guest, number, 1)
+            line = self._wait(guest, number, 1)
+            check(line.endswith(", interrupts"), f"device {number}: {line}")
         self.answers = 1
+
+    def end(self, guest):
+        """End it, if it has not ended already, for what it has found."""
+        for number in self.numbers:
+            guest.run(f"""
+                cd /tmp
+                pid=$(cat load{number}.pid)
+                kill -KILL $pid || :
+                while [ -e /proc/$pid/exe ]; do usleep 20000; done
+                rm load{number} load{number}.*""")
 
     @staticmethod
     def _wait(guest, number, lines):
-        """Until it has said so much, or is gone; the last line."""
+        """Wait for that many lines, or the end of the program, and return the last line."""
         return guest.run(f"""
             cd /tmp
             until [ -e load{number} ] && [ $(wc -l <load{number}) -ge {lines} ]; do
@@ -127,8 +143,8 @@ class Load:
             tail -n 1 load{number}""")
 
     def check(self, guest):
-        """Check that all is as it must be in @guest, where it is now. Returns the bytes that the
-        devices have moved."""
+        """Check the memory of @guest, where it runs now, and of its devices. Returns the number of
+        bytes that the devices have moved."""
         self.answers += 1
         total = 0
         for number in self.numbers:
@@ -143,7 +159,7 @@ class Load:
 
 @dataclass
 class Row:
-    """Of the table: what a migration took."""
+    """A row of the table: the cost of a migration."""
     downtime: int
     total: int
     state: int
@@ -164,7 +180,7 @@ HEADER = ("", "downtime", "in all", "device state", "pages dirtied", "rounds")
 
 
 def table(rows):
-    """Lines for a user."""
+    """The table, as lines of text."""
     cells = [HEADER] + [
         (row.name, f"{row.downtime:,} ms", f"{row.total / 1000:.1f} s",
          f"{row.state / 1024:,.0f} KiB", f"{row.dirty:,}", f"{row.rounds}") for row in rows]
@@ -175,12 +191,13 @@ def table(rows):
 
 
 class Migration:
-    """One of a guest to a QEMU that is started for it and gets @devices, with vfio-pci's @options;
-    with QEMU's @capabilities on, and @parameters."""
+    """A migration of a guest to a new QEMU with @devices and @options for vfio-pci, with QEMU's
+    migration @capabilities and @parameters."""
 
     def __init__(self, source, devices, options=None, capabilities=(), parameters=None):
         self.source = source
-        self.target = Guest(devices, words=WORDS, options=options, incoming=True)
+        self.target = Guest(devices, words=WORDS, options=options, incoming=True,
+                            iommu=source.iommu)
         self.socket = Path(self.target.folder.name) / "migration"
         self.target.boot_id = source.boot_id
         self.target.sequence = source.sequence
@@ -195,7 +212,7 @@ class Migration:
 
     def start(self):
         uri = f"unix:{self.socket}"
-        # Of a migration before, which the guest has stayed after.
+        # From an earlier migration, after which the guest stayed.
         self.source.qmp.events.clear()
         self.target.qmp.command("migrate-incoming", uri=uri)
         self.source.qmp.command("migrate", uri=uri)
@@ -205,7 +222,7 @@ class Migration:
         return self.source.qmp.command("query-migrate")
 
     def wait(self, *statuses):
-        """Until the source says one of them."""
+        """Wait until the source reports one of them."""
         while True:
             status = self.source.qmp.wait_event("MIGRATION")["status"]
             info = self.info()
@@ -215,7 +232,7 @@ class Migration:
                 raise Failure(f'the migration has {status}: {info.get("error-desc")}')
 
     def wait_moving(self):
-        """Until the first round over the guest's memory is begun."""
+        """Wait until the first pass over the guest's memory has begun."""
         self.source.qmp.wait_event("MIGRATION_PASS")
 
     def cancel(self):
@@ -225,23 +242,24 @@ class Migration:
         self.source.qmp.command("migrate-set-parameters", max_bandwidth=0)
 
     def finish(self):
-        """Until the guest goes on at the target; the source ends. Returns a row of the table."""
+        """Wait until the guest continues at the target, and end the source. Returns a row of the
+        table."""
         info = self.wait("completed")
         self.target.qmp.wait_event("RESUME")
         for device in self.source.devices + self.target.devices:
-            check_equal(f"what {device.address} was told while it was stopped",
+            check_equal(f"writes to {device.address} while it was stopped",
                         violations(device), 0)
         self.source.kill()
         return Row.of(info)
 
     def wait_not(self, status):
-        """Until it has ended as @status, and the guest goes on at the source."""
+        """Wait until it has ended as @status, and the guest continues at the source."""
         self.wait(status)
         wait_until(lambda: self.source.qmp.command("query-status")["running"],
-                   "the source to go on")
+                   "the source to continue")
 
     def lines(self):
-        """Of use when it goes wrong."""
+        """Diagnostics for a failure."""
         lines = []
         for name, guest in (("source", self.source), ("target", self.target)):
             lines += [f"{name}: {line}" for line in

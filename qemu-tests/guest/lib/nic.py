@@ -10,17 +10,17 @@ from lib.tap import PATIENCE, check, check_equal
 
 IDS = "8086:10c9"
 GATEWAY = "10.0.2.2"
-# Where L0 gives back what it gets, and keeps it in UPLOAD.
+# L0 echoes everything that is sent there, and saves it in UPLOAD.
 ECHO = ("10.0.2.100", 7)
 UPLOAD = SHARE / "upload"
-# What L0 serves by TFTP.
+# The file that L0 serves by TFTP.
 DOWNLOAD = SHARE / "tftp" / "download"
-# All frames that go over the wire on L0.
+# All frames on the wire, captured on L0.
 CAPTURE = SHARE / "packets.pcap"
 
 
 def configure(guest):
-    """Bring the interface up, and return the address that DHCP gives it."""
+    """Bring the interface up, and return its address from DHCP."""
     return guest.run("""
         until [ -e /sys/class/net/eth0 ]; do usleep 20000; done
         ip link set eth0 up
@@ -29,7 +29,7 @@ def configure(guest):
 
 
 def interface(guest):
-    """Driver, PCI address and hardware address of the only interface."""
+    """Driver, PCI address and MAC address of the only interface."""
     names = guest.run("ls /sys/class/net").split()
     check_equal("interfaces", names, ["eth0", "lo"])
     driver, device = guest.run("""
@@ -47,7 +47,7 @@ def ping(guest, count):
 
 
 def download(guest):
-    """Fetch a file from L0, and check that it is the same."""
+    """Fetch a file from L0, and check its contents."""
     sha256 = guest.run(f"""
         cd /tmp
         tftp -g -b 1428 -r {DOWNLOAD.name} -l download {GATEWAY} 2>&1
@@ -57,19 +57,19 @@ def download(guest):
 
 
 def upload(guest, size):
-    """Send random data to L0, which gives it back, and check it on both ends."""
+    """Send random data to L0, which echoes it, and check it on both ends."""
     sent, returned = guest.run(f"""
         head -c {size} /dev/urandom >/tmp/upload
         nc {ECHO[0]} {ECHO[1]} </tmp/upload >/tmp/returned
         sha256sum </tmp/upload
         sha256sum </tmp/returned""").split()[::2]
-    check_equal("SHA-256 of what L0 got", hashlib.sha256(UPLOAD.read_bytes()).hexdigest(),
+    check_equal("SHA-256 of what L0 received", hashlib.sha256(UPLOAD.read_bytes()).hexdigest(),
                 sent)
-    check_equal("SHA-256 of what came back", returned, sent)
+    check_equal("SHA-256 of the echoed data", returned, sent)
 
 
 def bytes_on_wire(address):
-    """Bytes of the frames from and to hardware @address that L0 has seen."""
+    """Number of bytes in frames from and to MAC @address that L0 has captured."""
     wanted = bytes.fromhex(address.replace(":", ""))
     data = CAPTURE.read_bytes()
     sent = received = 0
@@ -86,7 +86,7 @@ def bytes_on_wire(address):
 
 
 def check_wire(guest, sent, received):
-    """Check that so many bytes at least really went over the assigned NIC."""
+    """Check that at least that many bytes went over the assigned NIC."""
     driver, _, address = interface(guest)
     check_equal("driver of eth0", driver, "igb")
     wire_sent, wire_received = bytes_on_wire(address)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What stands in a device's config space, be it read on the host or in a guest."""
+"""The contents of a device's config space, read on the host or in a guest."""
 
 import struct
 
@@ -67,7 +67,7 @@ class PciConfig:
 
     @property
     def link(self):
-        """Speed (1 is 2.5 GT/s, ...) and width that the link runs at."""
+        """Current speed (1 is 2.5 GT/s, ...) and width of the link."""
         status = self.word(self.caps[CAP_PCIE] + 0x12)
         return status & 0xf, status >> 4 & 0x3f
 

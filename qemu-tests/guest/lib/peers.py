@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A DMA engine (edu), and a device whose only use is its BAR (ivshmem), which is a file on L0."""
+"""A DMA engine (edu), and a device with a BAR (ivshmem) that is a file on L0."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ SHMEM_BAR = 2
 
 
 def _folder(guest, ids):
-    """The device's folder in the guest's sysfs, as soon as it is there."""
+    """The device's folder in the guest's sysfs, once it exists."""
     vendor, device = ids.split(":")
     return guest.run(f"""
         while :; do
@@ -27,7 +27,7 @@ def _folder(guest, ids):
 
 
 def bar_address(guest):
-    """Where the guest has put the BAR of ivshmem, which it turns on."""
+    """The address of the BAR of ivshmem in the guest, after enabling the device."""
     folder = _folder(guest, SHMEM_IDS)
     lines = guest.run(f"""
         [ "$(cat {folder}/enable)" = 1 ] || echo 1 >{folder}/enable
@@ -40,24 +40,24 @@ def _sha256(data):
 
 
 def write_random_data(guest, offset, size):
-    """Have edu write new random data of the guest's memory to the BAR of ivshmem, and check
-    from the outside that it is there, and nothing else is changed."""
+    """Let edu write new random data from the guest's memory to the BAR of ivshmem, and check from
+    outside that it has arrived, and that nothing else has changed."""
     before = SHMEM.read_bytes()
     sha256 = guest.run(f"""
         head -c {size} /dev/urandom >/tmp/data
         edudma {_folder(guest, EDU_IDS)} to /tmp/data {bar_address(guest) + offset:#x}
         sha256sum </tmp/data""").split()[0]
     after = SHMEM.read_bytes()
-    check_equal("SHA-256 of the BAR from the outside", _sha256(after[offset:offset + size]),
+    check_equal("SHA-256 of the BAR from outside", _sha256(after[offset:offset + size]),
                 sha256)
-    check_equal("the rest of the BAR is as it was",
+    check_equal("the rest of the BAR is unchanged",
                 after[:offset] + after[offset + size:] == before[:offset] + before[offset + size:],
                 True)
 
 
 def read_random_data(guest, offset, size):
-    """Write new random data into the BAR from the outside, have edu read it into the guest's
-    memory, and check that it is what the guest has then."""
+    """Write new random data into the BAR from outside, let edu read it into the guest's memory, and
+    check that it has arrived there."""
     data = os.urandom(size)
     with open(SHMEM, "r+b") as file:
         file.seek(offset)
@@ -67,4 +67,4 @@ def read_random_data(guest, offset, size):
         truncate -s {size} /tmp/data
         edudma {_folder(guest, EDU_IDS)} from /tmp/data {bar_address(guest) + offset:#x}
         sha256sum </tmp/data""").split()[0]
-    check_equal("SHA-256 of what the guest has", sha256, _sha256(data))
+    check_equal("SHA-256 in the guest's memory", sha256, _sha256(data))

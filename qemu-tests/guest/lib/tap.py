@@ -5,17 +5,17 @@ import time
 import traceback
 
 
-# Seconds after which what is awaited will not come any more. All waits are for something that
-# happens, and end when it does, so this only has to be longer than the busiest machine needs.
+# Timeout of all waits, in seconds. They end early with the event that they wait for, so this only
+# has to be longer than the busiest machine needs.
 PATIENCE = 300
 
 
 class Failure(Exception):
-    """Something is not as it must be; the text says what."""
+    """A check has failed; the text says which."""
 
 
 class Skip(Exception):
-    """What a step is about does not exist here; the text says why."""
+    """The step does not apply here; the text says why."""
 
 
 def check(condition, text):
@@ -24,12 +24,12 @@ def check(condition, text):
 
 
 def check_equal(what, got, wanted):
-    check(got == wanted, f"{what}: {got}, but should be {wanted}")
+    check(got == wanted, f"{what}: {got}, expected {wanted}")
 
 
 def step(text, times=1, thorough=None):
-    """Make a scenario's method a step, or so many of them (@thorough: if all is to be tried that
-    can be), in the order of definition."""
+    """Make a scenario's method a step, or that many steps (@thorough of them with --thorough), in
+    the order of definition."""
     def mark(method):
         method.step = (text, times, thorough or times)
         return method
@@ -37,14 +37,14 @@ def step(text, times=1, thorough=None):
 
 
 class Scenario:
-    """Steps are methods marked by @step. After one that failed the others are not run:
-    they count as failed, too."""
+    """Steps are methods marked by @step. After a failed step, the remaining ones are not run, and
+    count as failed, too."""
 
     def __init__(self, thorough=False):
         self.thorough = thorough
 
     def steps(self):
-        """All of them: their name, and the method."""
+        """All steps: name and method."""
         found = []
         for method in vars(type(self)).values():
             if hasattr(method, "step"):
@@ -56,10 +56,10 @@ class Scenario:
         return found
 
     def teardown(self):
-        """Called in the end, whatever happened."""
+        """Always called at the end."""
 
     def post_mortem(self):
-        """Lines that help to understand why a step failed."""
+        """Lines that help to explain why a step failed."""
         return []
 
 
@@ -91,7 +91,7 @@ def _run_step(report, scenario, name, method):
     except Skip as reason:
         report.result(True, f"{name} # SKIP {reason}")
         return True
-    except Exception as error:  # whatever it is, the other scenarios go on
+    except Exception as error:  # in any case, continue with the other scenarios
         report.result(False, name)
         if isinstance(error, Failure):
             report.diagnose(str(error).splitlines())
@@ -105,7 +105,7 @@ def _run_step(report, scenario, name, method):
 
 
 def run(scenarios, out):
-    """Run scenarios, and return if all went well."""
+    """Run scenarios, and return whether all have passed."""
     report = Report(out, sum(len(scenario.steps()) for scenario in scenarios))
     for scenario in scenarios:
         going = True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the scenarios have in common: a guest, looked at when something failed."""
+"""What the scenarios have in common: a guest, and diagnostics after a failure."""
 
 import threading
 
@@ -9,9 +9,9 @@ from lib.tap import PATIENCE, Scenario, check, check_equal
 
 
 class GuestScenario(Scenario):
-    # IDs of the devices that guests are to get.
+    # IDs of the devices for guests.
     wanted = ()
-    # Where it is run without being asked for.
+    # Machines in which it runs by default.
     machines = ("x86",)
 
     def __init__(self, thorough=False):
@@ -26,27 +26,27 @@ class GuestScenario(Scenario):
             device.assign()
 
     def boot_guest(self, cpus=1, **options):
-        """Boot a guest that has the devices."""
+        """Boot a guest with the devices."""
         self.assign()
         self.guest = Guest(self.devices, cpus=cpus, **options)
         self.guest.wait_boot()
 
     def warm_guest(self):
-        """Start a guest that has an empty slot, where the device can be plugged in."""
+        """Start a guest with an empty slot for the device."""
         self.assign()
         self.guest = warm_guest()
         self.guest.wait_boot()
 
     @staticmethod
     def wait_busy(device):
-        """Wait until some more I/O is done."""
+        """Wait until some more I/O has been done."""
         before, _ = device.interrupts()
         wait_until(lambda: device.interrupts()[0] > before + 20,
                    f"interrupts of {device.address}")
 
     @staticmethod
     def start_unbinding(device):
-        """Unbind a device in a thread of its own, for it may take for ever."""
+        """Unbind a device in a thread of its own, as it may hang."""
         thread = threading.Thread(target=device.unbind, daemon=True)
         thread.start()
         return thread
@@ -54,15 +54,15 @@ class GuestScenario(Scenario):
     @staticmethod
     def wait_unbound(device, thread):
         thread.join(PATIENCE)
-        check(not thread.is_alive(), f"unbinding has not ended after {PATIENCE} s")
+        check(not thread.is_alive(), f"unbinding has not finished after {PATIENCE} s")
         check_equal("driver", device.driver, None)
 
     def check_off(self):
-        """What must be true after every guest, however it ended."""
+        """Check what must be true after every guest, however it ended."""
         self.guest = None
         check_clean()
         faults = iommu_faults()
-        check(not faults, "\n".join(["DMA where there was nothing:", *faults]))
+        check(not faults, "\n".join(["DMA was blocked by the IOMMU:", *faults]))
 
     def teardown(self):
         if self.guest:

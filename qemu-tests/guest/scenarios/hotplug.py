@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Devices that come and go while the guest runs, by QEMU's will and by the host's."""
+"""Devices that are plugged and unplugged while the guest runs, by QEMU and by the host."""
 
 from lib import drive
 from lib.host import check_clean, release_grace
@@ -21,7 +21,7 @@ class Hotplug(GuestScenario):
         return transfer
 
     def check_gone(self):
-        """The guest has it no more, and nor has QEMU, which runs on."""
+        """Neither the guest nor QEMU, which still runs, has it any more."""
         drive.wait_absent(self.guest)
         check_clean()
         self.guest.check_alive()
@@ -31,18 +31,18 @@ class Hotplug(GuestScenario):
         self.warm_guest()
         self.first = self.plug_and_write(0)
 
-    @step("it is unplugged, and is nobody's")
+    @step("it is unplugged, and unused")
     def unplug(self):
         self.guest.unplug(0)
         self.check_gone()
 
-    @step("it is plugged in again, does I/O, and holds what was written")
+    @step("it is plugged in again, does I/O, and still has the data")
     def plug_again(self):
         self.second = self.plug_and_write(SIZE)
         found = drive.read_data(self.guest, 0, SIZE)
-        check_equal("SHA-256 of what the guest reads", found.sha256, self.first.sha256)
+        check_equal("SHA-256 of the data read by the guest", found.sha256, self.first.sha256)
 
-    @step("the host unbinds it from the driver in the midst of I/O: QEMU lets go")
+    @step("the host unbinds it from the driver during I/O, and QEMU releases it")
     def unbind(self):
         device = self.devices[0]
         drive.start_endless_writes(self.guest, 32 * drive.MIB, drive.MIB)
@@ -53,7 +53,7 @@ class Hotplug(GuestScenario):
             self.wait_unbound(device, unbinding)
         self.check_gone()
 
-    @step("the host's own driver takes it, and reads what the guest has written")
+    @step("the host's own driver takes it, and reads the guest's data")
     def host_driver(self):
         drive.check_on_host(self.devices[0], SIZE, self.second)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""QEMU ends, or hangs, in the midst of I/O, again and again."""
+"""QEMU is killed, or hangs, during I/O, again and again."""
 
 import os
 import signal
@@ -41,27 +41,27 @@ class Kill(GuestScenario):
             self.available = memory_available()
 
     def lost(self):
-        """MiB that were there after the first kill."""
+        """MiB less available than after the first kill."""
         return self.available - memory_available()
 
     @step("no memory is lost")
     def memory(self):
-        # That nothing is pinned is already known, to the page. This is for a guest that is not
-        # pinned any more, but that somebody still holds. All of its memory was made for it, to be
-        # pinned, and would be missing for ever. Half of that is far more than all else that comes
-        # and goes here, once caches are empty, and what comes back late is waited for.
+        # That no page is pinned has already been checked. This is for a guest's memory that is no
+        # longer pinned, but still referenced. All of its memory was allocated to be pinned, and
+        # would be missing for ever. Half of that is far more than any other variation here, with
+        # empty caches, and memory that is freed late is waited for.
         try:
             wait_until(lambda: self.lost() < MEMORY_MIB / 2, "memory to come back")
         except Failure as failure:
             raise Failure(f"{self.lost()} MiB less are available than after the first"
                           ) from failure
 
-    @step("a guest boots with the drive, works, and ends in peace")
+    @step("a guest boots with the drive, works, and shuts down")
     def after(self):
         self.boot_guest()
         self.write_and_power_off()
 
-    @step("QEMU hangs during I/O, and the host takes the drive back all the same")
+    @step("QEMU hangs during I/O, and the host takes the drive back nevertheless")
     def hang(self):
         if os.environ["VM_MODULES"] != "ours":
             raise Skip("the kernel's driver waits for ever")
@@ -73,7 +73,7 @@ class Kill(GuestScenario):
         self.guest.kill()
         self.check_off()
 
-    @step("the driver's modules unload and load again, and work")
+    @step("the driver's modules are unloaded and loaded again, and work")
     def reload(self):
         reload_driver()
         self.warm_guest()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Guests with an IOMMU of their own: the host's walks the guest's page table as its first
+"""Guests with an IOMMU of their own: the host's IOMMU walks the guest's page table as its first
 stage."""
 
 from lib import drive, nic
@@ -16,13 +16,13 @@ class Nesting(GuestScenario):
     machines = ("x86-nested", "arm64")
 
     def boot_with(self, words, domain):
-        """Boot a guest with @words for its kernel, which is to give both devices page
+        """Boot a guest with @words as kernel parameters, and check that both devices have page
         tables of type @domain."""
         self.boot_guest(iommu=True, words=words)
         self.check_domain(domain)
 
     def check_domain(self, domain):
-        """Check what the guest's IOMMU does."""
+        """Check the type of the devices' page tables in the guest."""
         for ids in self.wanted:
             vendor, device = ids.split(":")
             found = self.guest.run(f"""
@@ -33,7 +33,7 @@ class Nesting(GuestScenario):
             check_equal(f"domain of {ids}", found, domain)
 
     def write(self, offset):
-        """Write, and check from the outside what arrives."""
+        """Write, and check from outside what arrives."""
         transfer = drive.write_random_data(self.guest, offset, SIZE)
         drive.check_interrupts(transfer)
         drive.check_image(offset, transfer)
@@ -46,7 +46,7 @@ class Nesting(GuestScenario):
             self.check_domain(domain)
         self.write(SIZE)
         found = drive.read_data(self.guest, 0, SIZE)
-        check_equal("SHA-256 of what the guest reads", found.sha256, first.sha256)
+        check_equal("SHA-256 of the data read by the guest", found.sha256, first.sha256)
 
     def power_off(self):
         self.guest.power_off()
@@ -69,7 +69,7 @@ class Nesting(GuestScenario):
         nic.upload(self.guest, drive.MIB)
         self.wait_busy(self.devices[0])
 
-    @step("the drive is unplugged while it writes; the NIC works on")
+    @step("the drive is unplugged while it writes; the NIC continues to work")
     def unplug(self):
         self.guest.unplug(0)
         drive.wait_absent(self.guest)
@@ -85,14 +85,14 @@ class Nesting(GuestScenario):
     def off_strict(self):
         self.power_off()
 
-    # That a reboot leaves no translation behind was seen above, where most depends on it.
-    @step("a guest whose IOMMU forgets translations only now and then writes and reads, too")
+    # That a reboot leaves no translation behind was tested above, where it matters most.
+    @step("a guest whose IOMMU flushes its TLB lazily also writes and reads")
     def lazy(self):
         self.boot_with("iommu.strict=0", "DMA-FQ")
         self.write_and_read("DMA-FQ", reboot=self.thorough)
         self.power_off()
 
-    @step("a guest whose IOMMU passes everything through does so as well")
+    @step("so does a guest whose IOMMU passes everything through")
     def passthrough(self):
         self.boot_with("iommu.passthrough=1", "identity")
         self.write_and_read("identity", reboot=self.thorough)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The main job: a guest has the drive, and keeps it over resets."""
+"""The main use case: a guest has the drive, and keeps it across resets."""
 
 from lib import drive
 from lib.guest import guest_config
@@ -17,19 +17,19 @@ class Nvme(GuestScenario):
     wanted = (drive.IDS,)
 
     def write(self, offset):
-        """Write, and check what arrives, here as in the guest."""
+        """Write, and check from outside, and by interrupts, what arrives."""
         device = self.devices[0]
         before, _ = device.interrupts()
         transfer = drive.write_random_data(self.guest, offset, SIZE)
         after, _ = device.interrupts()
         drive.check_interrupts(transfer)
-        check(after > before, "the host has taken no interrupts of the drive")
+        check(after > before, "the host has received no interrupts from the drive")
         drive.check_image(offset, transfer)
         return transfer
 
     def check_still_there(self, offset, transfer):
         found = drive.read_data(self.guest, offset, SIZE)
-        check_equal("SHA-256 of what the guest reads", found.sha256, transfer.sha256)
+        check_equal("SHA-256 of the data read by the guest", found.sha256, transfer.sha256)
         drive.check_interrupts(found)
 
     @step("a guest boots with the drive")
@@ -43,7 +43,7 @@ class Nvme(GuestScenario):
         check_equal("open files", sorted(set(names)),
                     ["/dev/iommu", str(self.devices[0].node)])
 
-    @step("the guest sees the device that the host has")
+    @step("the guest sees the same device as the host")
     def same_device(self):
         drive.wait_present(self.guest)
         host = self.devices[0].config
@@ -54,7 +54,7 @@ class Nvme(GuestScenario):
         check_equal("link speed and width", guest.link, host.link)
         check_equal("function-level reset", guest.has_flr, host.has_flr)
 
-    @step("it is in D0, masters the bus, and has MSI-X on, in the guest and in truth")
+    @step("it is in D0, with bus mastering and MSI-X enabled, in the guest and in hardware")
     def running(self):
         enabled = COMMAND_MEMORY | COMMAND_MASTER
         for where, config in (("guest", guest_config(self.guest, drive.IDS)),
@@ -71,14 +71,14 @@ class Nvme(GuestScenario):
     def read_back(self):
         self.check_still_there(0, self.first)
 
-    @step("the guest reboots and does it again with other data")
+    @step("the guest reboots and repeats this with other data")
     def after_reboot(self):
         self.guest.reboot()
         self.second = self.write(SIZE)
         check(self.first.sha256 != self.second.sha256, "the same data twice")
         self.check_still_there(0, self.first)
 
-    @step("the machine is reset in the midst of I/O, and the guest does it again")
+    @step("the machine is reset during I/O, and the guest repeats this")
     def after_reset(self):
         drive.start_endless_writes(self.guest, 4 * SIZE, drive.MIB)
         self.wait_busy(self.devices[0])

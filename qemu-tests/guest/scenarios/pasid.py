@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest with an IOMMU of its own that has PASIDs, and a device that has them, too."""
+"""A guest with an IOMMU of its own that supports PASIDs, and a device that does, too."""
 
 from lib import peers
 from lib.guest import guest_config
@@ -8,7 +8,7 @@ from lib.tap import check, check_equal, step
 from scenarios.base import GuestScenario
 
 SIZE = 4 << 12
-# Where the guest is to see the capability, of which the driver shows nothing.
+# Where QEMU shows the capability to the guest; the driver hides it.
 OFFSET = 0x800
 
 
@@ -17,26 +17,26 @@ class Pasid(GuestScenario):
     machines = ("x86-nested",)
     wanted = (peers.EDU_IDS, peers.SHMEM_IDS)
 
-    @step("a guest boots with a device that has PASIDs, behind an IOMMU that has them")
+    @step("a guest boots with a device that supports PASIDs, behind an IOMMU that does, too")
     def boot(self):
         self.boot_guest(iommu=True, words="iommu.passthrough=1",
                         options={"x-vpasid-cap-offset": OFFSET})
 
-    @step("the guest sees the PASID capability, as wide as the host's, and has turned it on")
+    @step("the guest sees the PASID capability, as wide as the host's, and has enabled it")
     def capability(self):
         host = self.devices[0].config
         guest = guest_config(self.guest, peers.EDU_IDS)
-        check_equal("where it is in the guest", guest.ecaps.get(ECAP_PASID), OFFSET)
+        check_equal("its offset in the guest", guest.ecaps.get(ECAP_PASID), OFFSET)
         check_equal("width", guest.word(OFFSET + 4) >> 8 & 0x1f,
                     host.word(host.ecaps[ECAP_PASID] + 4) >> 8 & 0x1f)
-        check(guest.word(OFFSET + 6) & 1, "the guest has not turned PASIDs on")
+        check(guest.word(OFFSET + 6) & 1, "the guest has not enabled PASIDs")
 
-    @step("a device that has no PASIDs has no such capability")
+    @step("a device without PASIDs has no such capability")
     def other(self):
         guest = guest_config(self.guest, peers.SHMEM_IDS)
-        check_equal("its place", guest.ecaps.get(ECAP_PASID), None)
+        check_equal("its offset", guest.ecaps.get(ECAP_PASID), None)
 
-    @step("both do their work, before and after a reboot")
+    @step("both devices work, before and after a reboot")
     def work(self):
         peers.write_random_data(self.guest, 3 << 12, SIZE)
         self.guest.reboot()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The drive is taken out of the machine while its guest does I/O."""
+"""The drive is removed from the machine while its guest does I/O."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ class Removal(GuestScenario):
         self.wait_busy(self.devices[0])
 
     def pull_out(self):
-        """And the host has noticed: it waits for who has the drive, in a thread."""
+        """Let the host turn the slot off in a thread, as it waits for the drive's user."""
         self.drive.pull()
         noticed = threading.Thread(target=self.drive.switch_off, daemon=True)
         noticed.start()
@@ -39,7 +39,7 @@ class Removal(GuestScenario):
         check(not noticed.is_alive(), f"the slot has not been switched off after {PATIENCE} s")
 
     def check_gone(self):
-        """From the guest, from QEMU and from the host; the first two live on."""
+        """The guest, QEMU and the host have lost it; the first two continue to run."""
         self.guest.wait_unplugged(0)
         drive.wait_absent(self.guest)
         self.drive.wait_gone()
@@ -47,12 +47,12 @@ class Removal(GuestScenario):
         self.guest.check_alive()
 
     def back(self):
-        """In the machine, and in the guest."""
+        """Back in the machine, and in the guest."""
         self.drive.put_back()
         self.give_back()
 
     def give_back(self):
-        """To the guest, which finds what it has written."""
+        """Back to the guest, which finds its data."""
         self.assign()
         self.guest.plug(self.devices[0], 0)
         found = drive.read_data(self.guest, 0, SIZE)
@@ -65,18 +65,18 @@ class Removal(GuestScenario):
         self.guest.plug(self.devices[0], 0)
         self.written = drive.write_random_data(self.guest, 0, SIZE)
 
-    @step("the button of its slot is pushed in the midst of I/O: the guest and QEMU let go")
+    @step("the button of its slot is pushed during I/O: the guest and QEMU release it")
     def button(self):
         self.busy()
         with release_grace():
             self.drive.push_button()
             self.check_gone()
 
-    @step("it is put back, goes to the guest, and holds what was written")
+    @step("it is put back, goes to the guest, and still has the data")
     def first_return(self):
         self.back()
 
-    @step("it is pulled out in the midst of I/O: the guest and QEMU live on")
+    @step("it is pulled out during I/O: the guest and QEMU continue to run")
     def pull(self):
         self.busy()
         with release_grace():
@@ -88,7 +88,7 @@ class Removal(GuestScenario):
     def second_return(self):
         self.back()
 
-    @step("the host takes it back at once in the midst of I/O: the guest lives on, without it")
+    @step("the host takes it back at once during I/O: the guest continues to run without it")
     def no_grace(self):
         if os.environ["VM_MODULES"] != "ours":
             raise Skip("the kernel's driver waits for ever")

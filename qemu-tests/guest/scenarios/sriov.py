@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A virtual function (VF) of a NIC that stays with the host, and one of a NIC that does not."""
+"""A virtual function (VF) of a NIC that the host keeps, and one of a NIC that it does not."""
 
 import re
 import subprocess
@@ -32,12 +32,12 @@ class Sriov(GuestScenario):
         check(address.startswith("10.0.2."), f"address {address}")
 
     def check_host_nic(self):
-        """The host's own NIC has not suffered."""
+        """The host's own NIC still works."""
         check_equal("driver", self.pf.driver, "igb")
         wait_until(lambda: (self.link / "carrier").read_text().strip() == "1",
                    "the link of the host's NIC")
 
-    @step("the host's driver has the NIC, and makes a VF, which a guest boots with")
+    @step("the host's driver has the NIC, and creates a VF, with which a guest boots")
     def boot(self):
         self.pf = Device.find(nic.IDS)
         subprocess.run(["modprobe", "igb"], check=True)
@@ -49,38 +49,38 @@ class Sriov(GuestScenario):
         check_equal("driver of eth0", driver, "igbvf")
         check_equal("driver of the VF", self.devices[0].driver, DRIVER)
 
-    @step("pings are answered, and a file comes in, with the right SHA-256")
+    @step("pings are answered, and a file is received, with the right SHA-256")
     def network(self):
         nic.ping(self.guest, 5)
         nic.download(self.guest)
 
-    @step("random data goes out and comes back, over the VF itself, by interrupts")
+    @step("random data is sent and echoed, over the VF itself, by interrupts")
     def upload(self):
         before, _ = self.devices[0].interrupts()
         nic.upload(self.guest, UPLOAD)
         after, _ = self.devices[0].interrupts()
-        check(after > before, "the host has taken no interrupts of the VF")
+        check(after > before, "the host has received no interrupts from the VF")
         _, _, address = nic.interface(self.guest)
         sent, received = nic.bytes_on_wire(address)
         check(sent > UPLOAD and received > UPLOAD,
               f"L0 saw {sent} bytes from and {received} to the VF")
         self.check_host_nic()
 
-    @step("the guest reboots, and the network is there again")
+    @step("the guest reboots, and the network works again")
     def reboot(self):
         self.guest.reboot()
-        check(nic.configure(self.guest).startswith("10.0.2."), "the address is another network's")
+        check(nic.configure(self.guest).startswith("10.0.2."), "an address of another network")
         nic.ping(self.guest, 2)
 
-    @step("the host removes the VF under the guest: QEMU lets go")
+    @step("the host removes the VF while the guest runs, and QEMU releases it")
     def remove(self):
         thread = threading.Thread(target=self.set_vfs, args=(0,), daemon=True)
         with release_grace():
             thread.start()
             self.guest.wait_unplugged(0)
             thread.join(PATIENCE)
-        check(not thread.is_alive(), f"removing the VF has not ended after {PATIENCE} s")
-        check(not self.devices[0].path.exists(), "the VF is still there")
+        check(not thread.is_alive(), f"removing the VF has not finished after {PATIENCE} s")
+        check(not self.devices[0].path.exists(), "the VF still exists")
         self.guest.check_alive()
         self.check_host_nic()
 
@@ -94,7 +94,7 @@ class Sriov(GuestScenario):
         self.check_off()
         self.set_vfs(0)
 
-    @step("a VF of a NIC that user space has is refused to QEMU, which shows no token")
+    @step("QEMU, which passes no token, cannot get a VF of a NIC that user space has")
     def refused(self):
         self.pf.assign()
         ENABLE.write_text("1")

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Two devices in one guest, of which one is a NIC: packets move, and the drive does not
-suffer from it."""
+"""Two devices in one guest: the NIC transfers packets, and the drive is not affected."""
 
 from lib import drive, nic
 from lib.guest import guest_config
@@ -25,7 +24,7 @@ class TwoDevices(GuestScenario):
         check_equal("address", address, "10.0.2.15")
         nic.ping(self.guest, 5)
 
-    @step("the guest sees the NIC that the host has, with MSI-X on")
+    @step("the guest sees the same NIC as the host, with MSI-X enabled")
     def same_nic(self):
         host = self.devices[1].config
         guest = guest_config(self.guest, nic.IDS)
@@ -36,18 +35,18 @@ class TwoDevices(GuestScenario):
                     (True, True))
         check_equal("link speed and width", guest.link, host.link)
 
-    @step("a file comes in, with the right SHA-256")
+    @step("a file is received, with the right SHA-256")
     def download(self):
         nic.download(self.guest)
 
-    @step("random data goes out and comes back while the drive writes")
+    @step("random data is sent and echoed while the drive writes")
     def upload(self):
         drive.start_endless_writes(self.guest, 32 * drive.MIB, drive.MIB)
         self.wait_busy(self.devices[0])
         nic.upload(self.guest, UPLOAD)
         self.wait_busy(self.devices[0])
 
-    @step("all that went over the NIC itself, by interrupts")
+    @step("all of it went over the NIC itself, by interrupts")
     def wire(self):
         size = UPLOAD + nic.DOWNLOAD.stat().st_size
         nic.check_wire(self.guest, UPLOAD, size)
