@@ -795,9 +795,9 @@ static void *remove_thread(void *arg)
 }
 
 /*
- * On arm64 the kernel walks over the bus of a function behind such a bridge when it first has MSI.
- * That waits while something is plugged in or out; what in turn waits for the end of a recovery,
- * which must not wait for the first. Otherwise it is the end of PCI on this host.
+ * On arm64, the kernel walks over the bus of a function behind such a bridge before its first MSI.
+ * It waits for a hot-plug, which waits for a recovery. If the recovery waited for the first, nothing
+ * could use PCI on this host any more.
  */
 TEST(msi_against_recovery_and_hot_plug)
 {
@@ -826,7 +826,7 @@ TEST(msi_against_recovery_and_hot_plug)
 		if (sysfs_read(args, sizeof(args), ODD_RECOVERS) > 0 && args[0] == '4')
 			break;
 	}
-	/* Nobody could end them. */
+	/* Otherwise, nobody can end the threads. */
 	ASSERT_EQ('4', args[0]);
 	pthread_join(msi.thread, NULL);
 	EXPECT_EQ(0, msi.err);

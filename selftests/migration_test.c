@@ -1333,8 +1333,8 @@ TEST_F(migration, reset_in_the_midst)
 }
 
 /*
- * A recovery from an error gives back what it has found. That the kernel itself has turned memory
- * decode on, to load what was saved, is not the user's wish.
+ * A recovery from an error restores what was there before. If the kernel itself has turned memory
+ * decode on, to load what was saved, that is not what the user wants.
  */
 TEST_F(migration, recovery_in_the_midst)
 {

@@ -391,7 +391,7 @@ TEST_F(revoke, with_a_stuck_buffer)
 	EXPECT_TRUE(w.err == 256 || w.err == -ENODEV);
 }
 
-/* A thread in a call of iommufd's that does not end, and one that takes its device away */
+/* A thread in a call of iommufd that does not end, and one that unbinds the device */
 struct stuck_info {
 	struct session s;
 	pthread_t thread;
@@ -421,7 +421,7 @@ static void *take_thread(void *arg)
 	return NULL;
 }
 
-/* Does the kernel's log come to have the text, within a minute and a half? */
+/* Wait up to a minute and a half for a text in the kernel's log. */
 static bool log_tells(int log, const char *text)
 {
 	char line[1024];
@@ -440,9 +440,9 @@ static bool log_tells(int log, const char *text)
 }
 
 /*
- * iommufd waits a minute for a call that has the device in hand, warns, and gives up: the driver
- * must not, as the call will end. One device is alone in its IOMMU group, one is not. The kernel's
- * console does not show the warning, as it would be taken for a fault.
+ * iommufd waits a minute for a call that uses the device, warns, and goes on. The driver must not,
+ * as the call will end. One device is alone in its IOMMU group, the other is not. The kernel's
+ * console does not show the warning, as vm would take it for a fault.
  */
 TEST(with_a_stuck_hw_info)
 {
@@ -484,7 +484,7 @@ TEST(with_a_stuck_hw_info)
 		close(stuck[i].uffd);
 		pthread_join(stuck[i].thread, NULL);
 		EXPECT_EQ(0, stuck[i].err);
-		/* That is not enough: iommufd will not look at the device again. */
+		/* That is not enough, as iommufd does not try again. */
 		EXPECT_FALSE(__atomic_load_n(&stuck[i].unbound, __ATOMIC_ACQUIRE));
 		EXPECT_EQ(0, iommufd_destroy(stuck[i].s.iommufd, stuck[i].s.devid));
 		pthread_join(stuck[i].unbind, NULL);

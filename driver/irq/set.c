@@ -179,8 +179,10 @@ static bool vfio_pci_irq_lacks_domain(struct vfio_pci_device *vpd, const struct 
 {
 	struct vfio_pci_irqs *irqs = &vpd->irq;
 
-	return irqs->walks && irqs->type == VFIO_PCI_NUM_IRQS && irqs->domain != set->index &&
-	       (set->index == VFIO_PCI_MSI_IRQ_INDEX || set->index == VFIO_PCI_MSIX_IRQ_INDEX);
+	if (!irqs->walks || irqs->type != VFIO_PCI_NUM_IRQS || irqs->domain == set->index)
+		return false;
+	return (set->index == VFIO_PCI_MSI_IRQ_INDEX || set->index == VFIO_PCI_MSIX_IRQ_INDEX) &&
+	       set->flags & VFIO_IRQ_SET_DATA_EVENTFD && irqs->attached;
 }
 
 /*
