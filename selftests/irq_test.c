@@ -796,7 +796,7 @@ static void *remove_thread(void *arg)
 
 /*
  * On arm64, the kernel walks over the bus of a function behind such a bridge before its first MSI.
- * It waits for a hot-plug, which waits for a recovery. If the recovery waited for the first, nothing
+ * It waits for a hot-plug, which waits for a recovery. If the recovery waited for the walk, nothing
  * could use PCI on this host any more.
  */
 TEST(msi_against_recovery_and_hot_plug)
