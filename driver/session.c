@@ -123,8 +123,9 @@ static int vfio_pci_make_clean(struct vfio_pci_device *vpd)
 		/* In case a recovery began before probe */
 		vfio_pci_restore_lost(vpd);
 		ret = vfio_pci_reset(vpd);
-		if (ret == -EAGAIN)
-			return ret;
+		/* A recovery that has begun meanwhile will restore what the last user had. */
+		if (ret == -EAGAIN || vpd->recovery.frozen)
+			return -EAGAIN;
 		if (!vfio_pci_answers(vpd->pdev))
 			return -ENODEV;
 		vpd->session.reset_works = !ret;
@@ -135,6 +136,8 @@ static int vfio_pci_make_clean(struct vfio_pci_device *vpd)
 	}
 	vfio_pci_hot_reset_idle(vpd);
 	guard(vfio_pci)(vpd);
+	if (vpd->recovery.frozen)
+		return -EAGAIN;
 	if (vpd->session.hw != VFIO_PCI_CLEAN)
 		vfio_pci_session_over(vpd, false);
 	return 0;
@@ -283,8 +286,8 @@ static int vfio_pci_count(struct device *dev, void *data)
 /*
  * A thread of the last user that is held up by a page fault in IOMMU_GET_HW_INFO still uses the
  * function. iommufd waits for it for a minute, warns, and goes on. But the thread will access the
- * function again, so it must not be freed yet. If the group has other functions, we cannot tell
- * whose claim is left, and do not wait.
+ * function again, so it must not be freed yet. If the group has other functions, the claim may be
+ * theirs, and is waited for only if iommufd has taken that minute.
  */
 static void vfio_pci_wait_unclaimed(struct vfio_pci_device *vpd)
 {
@@ -294,7 +297,7 @@ static void vfio_pci_wait_unclaimed(struct vfio_pci_device *vpd)
 	if (!group)
 		return;
 	iommu_group_for_each_dev(group, &nr, vfio_pci_count);
-	if (nr == 1 && iommu_group_dma_owner_claimed(group)) {
+	if ((nr == 1 || vfio_device_was_held(&vpd->vdev)) && iommu_group_dma_owner_claimed(group)) {
 		pci_err(vpd->pdev,
 			"still held by the iommufd of its last user: end the call that holds it, and IOMMU_DESTROY the device\n");
 		while (iommu_group_dma_owner_claimed(group))

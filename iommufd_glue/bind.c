@@ -12,6 +12,9 @@
 #include "trace.h"
 #include "vfio_file.h"
 
+/* How long iommufd waits for calls that use a device, before it warns and goes on */
+#define VFIO_IOMMUFD_PATIENCE	(60 * HZ)
+
 /**
  * vfio_bind_fetch - get the later additions to BIND's struct, and the token
  * @cmd: struct vfio_device_bind_iommufd, fetched as far as out_devid
@@ -212,7 +215,7 @@ int vfio_bind_done(struct vfio_cmd *cmd, int error)
 void vfio_session_end(struct vfio_device *vdev)
 {
 	void *owner = iommufd_device_to_ictx(vdev->idev);
-	unsigned long pasid;
+	unsigned long pasid, start;
 	void *pt_id;
 
 	lockdep_assert_held(&vdev->lock);
@@ -239,7 +242,9 @@ void vfio_session_end(struct vfio_device *vdev)
 	if (vdev->pt_id)
 		iommufd_device_detach(vdev->idev, IOMMU_NO_PASID);
 	vdev->pt_id = 0;
+	start = jiffies;
 	iommufd_device_unbind(vdev->idev);
+	vdev->held |= time_after_eq(jiffies, start + VFIO_IOMMUFD_PATIENCE);
 	vdev->idev = NULL;
 	vdev->mapping = NULL;
 	trace_vfio_session_end(vdev);
@@ -247,6 +252,18 @@ void vfio_session_end(struct vfio_device *vdev)
 	WRITE_ONCE(vdev->owner, NULL);
 	wake_up_all(&vdev->released);
 }
+
+/**
+ * vfio_device_was_held - may iommufd still be using the device?
+ * @vdev: the device, unregistered
+ *
+ * Return: true if iommufd has waited as long as it waits, at the end of a session
+ */
+bool vfio_device_was_held(const struct vfio_device *vdev)
+{
+	return vdev->held;
+}
+EXPORT_SYMBOL_GPL(vfio_device_was_held);
 
 /**
  * vfio_device_release_dma - stop blocking the device's DMA after a session

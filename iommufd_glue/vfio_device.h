@@ -225,6 +225,7 @@ struct vfio_device_ops {
  * @hurry: the host cannot wait for the device
  * @session: counts sessions that have ended; a data file of another session is dead
  * @streamed: this session has had a data file
+ * @held: iommufd has perhaps not given the device up at the end of a session
  * @lock: the session lock. Protects all below.
  * @owner: the bound file, or NULL
  * @released: woken when @owner becomes NULL
@@ -246,6 +247,7 @@ struct vfio_device {
 	bool hurry;
 	unsigned int session;
 	bool streamed;
+	bool held;
 	struct mutex lock;	/* session lock: see above, and Documentation/design.rst */
 	struct vfio_file *owner;
 	wait_queue_head_t released;
@@ -270,6 +272,7 @@ void vfio_device_set_sleepy(struct vfio_device *vdev, bool sleepy);
 int vfio_device_shared_id(const struct vfio_device *vdev, const struct vfio_device *other,
 			  bool live);
 int vfio_device_is_of_fd(const struct vfio_device *vdev, int fd);
+bool vfio_device_was_held(const struct vfio_device *vdev);
 bool vfio_device_lock_attached(struct vfio_device *vdev);
 void vfio_device_unlock_attached(struct vfio_device *vdev);
 

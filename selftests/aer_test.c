@@ -817,6 +817,9 @@ TEST_F(pair, other_does_not_answer)
 	EXPECT_NE(~0u, val);
 	EXPECT_NE(0, mmio_peek32(self->bar[1], &val));
 	EXPECT_EQ(-EIO, region_pread(self->s[1].fd, 0, 0, &val, 4));
+	/* The kernel does not access the MSI-X table for its user either. */
+	EXPECT_EQ(0, irq_eventfd(self->s[0].fd, VFIO_PCI_MSIX_IRQ_INDEX, 0, self->error[0]));
+	EXPECT_EQ(-EIO, irq_eventfd(self->s[1].fd, VFIO_PCI_MSIX_IRQ_INDEX, 0, self->error[1]));
 }
 
 TEST_HARNESS_MAIN

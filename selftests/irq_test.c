@@ -31,6 +31,7 @@
 #define UNMASK VFIO_IRQ_SET_ACTION_UNMASK
 #define TRIGGER VFIO_IRQ_SET_ACTION_TRIGGER
 
+#define ODD_RECOVERS "/sys/module/odd_function/parameters/recovers"
 #define MAX_VECTORS 16
 #define IOVA 0x1000000ull
 
@@ -763,6 +764,80 @@ TEST_F(msi, then_intx)
 	ASSERT_EQ(0, irq_disable(self->s.fd, INTX));
 	ASSERT_EQ(0, irq_eventfd(self->s.fd, MSI, 0, self->efd));
 	EXPECT_EQ(1, round_trip(variant->dev, self->bar, self->efd));
+}
+
+/* A thread that turns MSI on, or takes another device out */
+struct waiter {
+	pthread_t thread;
+	pid_t tid;
+	int fd;
+	int efd;
+	const char *bdf;
+	int err;
+};
+
+static void *msi_thread(void *arg)
+{
+	struct waiter *w = arg;
+
+	__atomic_store_n(&w->tid, gettid(), __ATOMIC_RELEASE);
+	w->err = irq_eventfd(w->fd, MSI, 0, w->efd);
+	return NULL;
+}
+
+static void *remove_thread(void *arg)
+{
+	struct waiter *w = arg;
+
+	__atomic_store_n(&w->tid, gettid(), __ATOMIC_RELEASE);
+	w->err = sysfs_write("1", "/sys/bus/pci/devices/%s/remove", w->bdf);
+	return NULL;
+}
+
+/*
+ * On arm64, the kernel walks over the bus of a function behind such a bridge before its first MSI.
+ * It waits for a hot-plug, which waits for a recovery. If the recovery waited for the walk, nothing
+ * could use PCI on this host any more.
+ */
+TEST(msi_against_recovery_and_hot_plug)
+{
+	struct waiter msi = { .efd = event_new() }, out = {};
+	struct deadline end;
+	char bdf[BDF_LEN], args[64];
+	struct session s;
+
+	OURS_ONLY();
+	if (edu_behind_bridge(bdf))
+		SKIP(return, "no edu behind a bridge");
+	out.bdf = device_bdf(DEV_IVSHMEM);
+	if (!out.bdf)
+		SKIP(return, "nothing to take out");
+	ASSERT_EQ(0, sysfs_rebind(bdf));
+	ASSERT_EQ(0, session_open(&s, bdf));
+	msi.fd = s.fd;
+	snprintf(args, sizeof(args), "device=%s recovers=1", bdf);
+	ASSERT_EQ(0, module_load("odd-function", args));
+	ASSERT_EQ(0, pthread_create(&out.thread, NULL, remove_thread, &out));
+	EXPECT_TRUE(thread_waits(&out.tid));
+	ASSERT_EQ(0, pthread_create(&msi.thread, NULL, msi_thread, &msi));
+	EXPECT_TRUE(!ARM64 || thread_waits(&msi.tid));
+	EXPECT_EQ(0, sysfs_write("3", ODD_RECOVERS));
+	for (deadline_start(&end); !deadline_passed(&end); usleep(1000)) {
+		if (sysfs_read(args, sizeof(args), ODD_RECOVERS) > 0 && args[0] == '4')
+			break;
+	}
+	/* Otherwise, nobody can end the threads. */
+	ASSERT_EQ('4', args[0]);
+	pthread_join(msi.thread, NULL);
+	EXPECT_EQ(0, msi.err);
+	pthread_join(out.thread, NULL);
+	EXPECT_EQ(0, out.err);
+	ASSERT_EQ(0, module_unload("odd-function"));
+	ASSERT_EQ(0, sysfs_rescan());
+	EXPECT_EQ(0, irq_loopback(s.fd, MSI, 0, 1));
+	EXPECT_EQ(1, event_take(msi.efd));
+	session_close(&s);
+	close(msi.efd);
 }
 
 TEST(edu_interrupts_after_dma)

@@ -27,6 +27,7 @@
 #include "lib/module.h"
 #include "lib/stuck.h"
 
+#define ODD_RECOVERS "/sys/module/odd_function/parameters/recovers"
 #define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
 #define IOVA 0x40000000ull
 #define MEM_SIZE 0x400000
@@ -1329,6 +1330,51 @@ TEST_F(migration, reset_in_the_midst)
 	if (clock_ms() - start < 900)
 		EXPECT_EQ(-EIO, c.err);
 	EXPECT_EQ(0, fill_device(&self->edu, self->mem, 13));
+}
+
+/*
+ * A recovery from an error restores what was there before. If the kernel itself has turned memory
+ * decode on, to load what was saved, that is not what the user wants.
+ */
+TEST_F(migration, recovery_in_the_midst)
+{
+	struct mig_data data = {};
+	struct worker w = {};
+	struct deadline end;
+	char args[64];
+	u16 command;
+
+	ASSERT_EQ(0, fill_device(&self->edu, self->mem, 14));
+	ASSERT_EQ(0, save(self->fd, &data));
+	edu_mig_fault(&self->edu, EDU_MIG_LOAD_CHUNK, EDU_MIG_NEVER | EDU_MIG_ONCE);
+	ASSERT_EQ(0, to_state(self->fd, RESUMING, &w.fd));
+	w.p = data.p;
+	w.len = data.len;
+	ASSERT_EQ(0, config_update(self->fd, PCI_COMMAND, 2, PCI_COMMAND_MEMORY, 0));
+	snprintf(args, sizeof(args), "device=%s recovers=1", self->bdf);
+	ASSERT_EQ(0, module_load("odd-function", args));
+	ASSERT_EQ(0, pthread_create(&w.thread, NULL, write_thread, &w));
+	for (deadline_start(&end), command = 0; !(command & PCI_COMMAND_MEMORY); ) {
+		ASSERT_EQ(2, sysfs_config(self->bdf, PCI_COMMAND, &command, 2));
+		ASSERT_FALSE(deadline_passed(&end));
+	}
+	EXPECT_EQ(0, sysfs_write("2", ODD_RECOVERS));
+	pthread_join(w.thread, NULL);
+	EXPECT_GT((ssize_t)w.len, w.ret);
+	EXPECT_EQ(0, sysfs_write("3", ODD_RECOVERS));
+	for (deadline_start(&end); !deadline_passed(&end); usleep(1000)) {
+		if (sysfs_read(args, sizeof(args), ODD_RECOVERS) > 0 && args[0] == '4')
+			break;
+	}
+	ASSERT_EQ(0, module_unload("odd-function"));
+	EXPECT_EQ(2, sysfs_config(self->bdf, PCI_COMMAND, &command, 2));
+	EXPECT_EQ(0, command & PCI_COMMAND_MEMORY);
+	EXPECT_EQ(0, config_read(self->fd, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
+	close(w.fd);
+	free(data.p);
+	ASSERT_EQ(0, config_update(self->fd, PCI_COMMAND, 2, 0, PCI_COMMAND_MEMORY));
+	ASSERT_EQ(0, reset(self->fd));
+	EXPECT_EQ(0, fill_device(&self->edu, self->mem, 15));
 }
 
 static short events(int fd, int ms)

@@ -8,6 +8,7 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -23,6 +24,7 @@
 #include "lib/region.h"
 #include "lib/stuck.h"
 
+#define PRINTK "/proc/sys/kernel/printk"
 #define GRACE "/sys/module/vfio_iommufd/parameters/release_grace_ms"
 #define IOVA 0x1000000ull
 
@@ -387,6 +389,110 @@ TEST_F(revoke, with_a_stuck_buffer)
 	pthread_join(w.thread, NULL);
 	/* It may still get what it had read before. */
 	EXPECT_TRUE(w.err == 256 || w.err == -ENODEV);
+}
+
+/* A thread in a call of iommufd that does not end, and one that unbinds the device */
+struct stuck_info {
+	struct session s;
+	pthread_t thread;
+	void *page;
+	int uffd;
+	int err;
+	pthread_t unbind;
+	int unbind_err;
+	bool unbound;
+};
+
+static void *info_thread(void *arg)
+{
+	struct stuck_info *stuck = arg;
+	struct iommu_hw_info info;
+
+	stuck->err = hw_info(stuck->s.iommufd, stuck->s.devid, &info, stuck->page, 0x1000);
+	return NULL;
+}
+
+static void *take_thread(void *arg)
+{
+	struct stuck_info *stuck = arg;
+
+	stuck->unbind_err = sysfs_unbind(stuck->s.bdf);
+	__atomic_store_n(&stuck->unbound, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Wait up to a minute and a half for a text in the kernel's log. */
+static bool log_tells(int log, const char *text)
+{
+	char line[1024];
+	ssize_t n;
+	int i;
+
+	for (i = 0; i < 900; i++) {
+		while ((n = read(log, line, sizeof(line) - 1)) > 0) {
+			line[n] = 0;
+			if (strstr(line, text))
+				return true;
+		}
+		usleep(100000);
+	}
+	return false;
+}
+
+/*
+ * iommufd waits a minute for a call that uses the device, warns, and goes on. The driver must not,
+ * as the call will end. One device is alone in its IOMMU group, the other is not. The kernel's
+ * console does not show the warning, as vm would take it for a fault.
+ */
+TEST(with_a_stuck_hw_info)
+{
+	char bdf[2][BDF_LEN], grace[32], level[64];
+	struct stuck_info stuck[2] = {};
+	int log, i, nr = 1;
+	struct uffd_msg msg;
+
+	OURS_ONLY();
+	if (!device_bdf(DEV_EDU))
+		SKIP(return, "no edu in this machine");
+	strcpy(bdf[0], device_bdf(DEV_EDU));
+	if (!edu_behind_bridge(bdf[1]) && strcmp(bdf[0], bdf[1]))
+		nr++;
+	ASSERT_LT(0, sysfs_read(grace, sizeof(grace), GRACE));
+	ASSERT_LT(0, sysfs_read(level, sizeof(level), PRINTK));
+	log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, lseek(log, 0, SEEK_END));
+	for (i = 0; i < nr; i++) {
+		ASSERT_EQ(0, sysfs_bind(bdf[i]));
+		ASSERT_EQ(0, session_open(&stuck[i].s, bdf[i]));
+		stuck[i].uffd = stuck_page(&stuck[i].page);
+		if (stuck[i].uffd < 0)
+			SKIP(return, "userfaultfd: %s", strerror(-stuck[i].uffd));
+		ASSERT_EQ(0, pthread_create(&stuck[i].thread, NULL, info_thread, &stuck[i]));
+		ASSERT_EQ(sizeof(msg), read(stuck[i].uffd, &msg, sizeof(msg)));
+	}
+	ASSERT_EQ(0, sysfs_write("0", GRACE));
+	ASSERT_EQ(0, sysfs_write("1", PRINTK));
+	for (i = 0; i < nr; i++)
+		ASSERT_EQ(0, pthread_create(&stuck[i].unbind, NULL, take_thread, &stuck[i]));
+	for (i = 0; i < nr; i++)
+		EXPECT_TRUE(log_tells(log, "still held by the iommufd"));
+	EXPECT_EQ(0, sysfs_write(level, PRINTK));
+	EXPECT_EQ(0, sysfs_write(grace, GRACE));
+	sleep(1);
+	for (i = 0; i < nr; i++) {
+		EXPECT_FALSE(__atomic_load_n(&stuck[i].unbound, __ATOMIC_ACQUIRE));
+		close(stuck[i].uffd);
+		pthread_join(stuck[i].thread, NULL);
+		EXPECT_EQ(0, stuck[i].err);
+		/* That is not enough, as iommufd does not try again. */
+		EXPECT_FALSE(__atomic_load_n(&stuck[i].unbound, __ATOMIC_ACQUIRE));
+		EXPECT_EQ(0, iommufd_destroy(stuck[i].s.iommufd, stuck[i].s.devid));
+		pthread_join(stuck[i].unbind, NULL);
+		EXPECT_EQ(0, stuck[i].unbind_err);
+		session_close(&stuck[i].s);
+		EXPECT_EQ(0, sysfs_bind(bdf[i]));
+	}
+	close(log);
 }
 
 /* DMA ends with the session, even if the user still has the memory. */

@@ -351,6 +351,13 @@ static bool recovered(int log)
 	return false;
 }
 
+static int inject_fatal(FIXTURE_DATA(sriov) *self)
+{
+	return qmp_expect("OK", "'execute': 'human-monitor-command', 'arguments': { "
+			  "'command-line': 'pcie_aer_inject_error rp%lu DLP' }",
+			  strtoul(self->v.pf_bdf + strlen("0000:"), NULL, 16));
+}
+
 /* A VF with another bus number, so that the PCI core does not notify it */
 TEST_F(sriov, error_with_a_vf_on_another_bus)
 {
@@ -372,9 +379,7 @@ TEST_F(sriov, error_with_a_vf_on_another_bus)
 
 	sprintf(args, "device=%s vf_bus=0xee", self->v.bdf[1]);
 	ASSERT_EQ(0, module_load("odd-function", args));
-	EXPECT_EQ(0, qmp_expect("OK", "'execute': 'human-monitor-command', 'arguments': { "
-				"'command-line': 'pcie_aer_inject_error rp%lu DLP' }",
-				strtoul(self->v.pf_bdf + strlen("0000:"), NULL, 16)));
+	EXPECT_EQ(0, inject_fatal(self));
 	EXPECT_TRUE(recovered(log));
 	EXPECT_EQ(1, event_take(error));
 	EXPECT_EQ(command, config_read(self->v.vf[1].fd, PCI_COMMAND, 2) & command);
@@ -383,6 +388,41 @@ TEST_F(sriov, error_with_a_vf_on_another_bus)
 	bar_unmap(self->v.vf[1].fd, 0, bar);
 	close(log);
 	close(error);
+}
+
+/*
+ * The recovery restores what such a VF had when the error came. If it was being reset after a
+ * session, this is what its last user had, and another reset is needed.
+ */
+TEST_F(sriov, error_while_a_vf_is_reset)
+{
+	const char *bdf = self->v.bdf[1];
+	char args[64];
+	u8 was, now;
+	int log;
+
+	if (access("/dev/virtio-ports/qmp", F_OK))
+		SKIP(return, "no QEMU to talk to");
+	ASSERT_EQ(0, system("modprobe -qr aer_inject"));
+	/* A VF need not have this register, but QEMU's have. */
+	ASSERT_EQ(1, sysfs_config(bdf, PCI_CACHE_LINE_SIZE, &was, 1));
+	ASSERT_EQ(0, config_write(self->v.vf[1].fd, PCI_CACHE_LINE_SIZE, 1, was ^ 0x10));
+	ASSERT_EQ(1, sysfs_config(bdf, PCI_CACHE_LINE_SIZE, &now, 1));
+	ASSERT_NE(was, now);
+	log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, lseek(log, 0, SEEK_END));
+
+	sprintf(args, "device=%s vf_bus=0xee", bdf);
+	ASSERT_EQ(0, module_load("odd-function", args));
+	session_close(&self->v.vf[1]);
+	EXPECT_EQ(0, inject_fatal(self));
+	EXPECT_TRUE(recovered(log));
+	/* The bus goes with the module: by then, the worker must be done. */
+	EXPECT_EQ(0, session_open_token(&self->v.vf[1], bdf, token));
+	ASSERT_EQ(0, module_unload("odd-function"));
+	ASSERT_EQ(1, sysfs_config(bdf, PCI_CACHE_LINE_SIZE, &now, 1));
+	EXPECT_EQ(was, now);
+	close(log);
 }
 
 struct worker {

@@ -94,6 +94,8 @@ struct vfio_pci_intx {
  * @dyn_msix: MSI-X vectors can be allocated while others are in use
  * @mapped: the IOMMU translates MSIs like other writes: no vector without a page table
  * @attached: for SET_IRQS if @mapped: there is a page table; protected by the session lock
+ * @walks: turning MSI or MSI-X on can take pci_bus_sem
+ * @domain: if @walks, the index that it does not take it for. Protected by hw_lock.
  * @intx: the interrupt pin
  * @vectors: while MSI or MSI-X is enabled, its @count[@type] vectors
  * @error: signaled on an uncorrected error, or NULL
@@ -106,6 +108,8 @@ struct vfio_pci_irqs {
 	bool dyn_msix;
 	bool mapped;
 	bool attached;
+	bool walks;
+	unsigned int domain;
 	struct vfio_pci_intx intx;
 	struct vfio_pci_vector *vectors;
 	struct eventfd_ctx *error;

@@ -3,6 +3,7 @@
  * Interrupts as a whole: how many there are, what VFIO_DEVICE_SET_IRQS does with them, and their
  * setup and teardown with a session.
  */
+#include <linux/interrupt.h>
 #include <linux/iommu.h>
 #include <linux/nospec.h>
 #include <linux/seq_file.h>
@@ -165,9 +166,45 @@ static int vfio_pci_set_irqs_in_d0(struct vfio_pci_device *vpd, const struct vfi
 		return vfio_err(cmd->file, -EIO, "another thread has put the function to sleep");
 	if (vpd->recovery.frozen)
 		return vfio_err(cmd->file, -EAGAIN, "the function is recovering from an error");
+	/* Its MSI-X table is gone, like everything in its BARs. */
+	if (!vfio_pci_is_live(vpd))
+		return vfio_err(cmd->file, -EIO, "the function has failed, and cannot be reached");
 	if (vfio_pci_asleep(vpd->pdev->current_state))
 		return vfio_err(cmd->file, -EIO, "the function does not wake up");
 	return vfio_pci_set_irqs_locked(vpd, cmd, set, fn);
+}
+
+/* Will the call enable MSI or MSI-X, and does the kernel have to make an interrupt domain first? */
+static bool vfio_pci_irq_lacks_domain(struct vfio_pci_device *vpd, const struct vfio_irq_set *set)
+{
+	struct vfio_pci_irqs *irqs = &vpd->irq;
+
+	if (!irqs->walks || irqs->type != VFIO_PCI_NUM_IRQS || irqs->domain == set->index)
+		return false;
+	return (set->index == VFIO_PCI_MSI_IRQ_INDEX || set->index == VFIO_PCI_MSIX_IRQ_INDEX) &&
+	       set->flags & VFIO_IRQ_SET_DATA_EVENTFD && irqs->attached;
+}
+
+/*
+ * The kernel makes the domain before it touches the hardware, and keeps it until it makes one for
+ * the other type, MSI or MSI-X. So ask for an impossible number of vectors, which does nothing
+ * else: one vector, of which two are reserved.
+ *
+ * Context: core_lock and hw_lock held; hw_lock is released in the meantime
+ */
+static void vfio_pci_irq_make_domain(struct vfio_pci_device *vpd, unsigned int index)
+{
+	struct irq_affinity none = { .pre_vectors = 2 };
+	unsigned int kind = index == VFIO_PCI_MSIX_IRQ_INDEX ? PCI_IRQ_MSIX : PCI_IRQ_MSI;
+	int ret;
+
+	vfio_pci_core_enter(vpd, false);
+	ret = pci_alloc_irq_vectors_affinity(vpd->pdev, 1, 1, kind | PCI_IRQ_AFFINITY, &none);
+	vfio_pci_core_exit(vpd);
+	/* A recovery may have ended in the meantime. */
+	vfio_pci_decode_update(vpd);
+	if (ret == -ENOSPC)
+		vpd->irq.domain = index;
 }
 
 /* MSIs can only be set up in D0 (MSI-X in a BAR), so wake the function up if it sleeps. */
@@ -178,13 +215,17 @@ static int vfio_pci_set_irqs_awake(struct vfio_pci_device *vpd, const struct vfi
 	int ret;
 
 	scoped_guard(vfio_pci_hw, vpd) {
-		if (vpd->power.suspended || !vfio_pci_asleep(vpd->pdev->current_state))
+		if (vpd->power.suspended || (!vfio_pci_asleep(vpd->pdev->current_state) &&
+					     !vfio_pci_irq_lacks_domain(vpd, set)))
 			return vfio_pci_set_irqs_in_d0(vpd, cmd, set, fn);
 	}
 	guard(vfio_pci_user)(vpd);
 	state = vpd->pdev->current_state;
-	if (!vpd->power.suspended && !vpd->recovery.frozen)
+	if (!vpd->power.suspended && !vpd->recovery.frozen) {
 		vfio_pci_set_power_state(vpd, PCI_D0);
+		if (vfio_pci_irq_lacks_domain(vpd, set))
+			vfio_pci_irq_make_domain(vpd, set->index);
+	}
 	ret = vfio_pci_set_irqs_in_d0(vpd, cmd, set, fn);
 	if (!vpd->power.suspended && !vpd->recovery.frozen)
 		vfio_pci_set_power_state(vpd, state);
@@ -312,5 +353,8 @@ void vfio_pci_irq_init(struct vfio_pci_device *vpd)
 	irqs->count[VFIO_PCI_REQ_IRQ_INDEX] = 1;
 	irqs->dyn_msix = pci_msix_can_alloc_dyn(vpd->pdev);
 	irqs->mapped = vfio_pci_messages_mapped(&vpd->pdev->dev);
+	/* For a function behind a bridge to PCI, the ITS's driver counts all that are there. */
+	irqs->walks = irqs->mapped && !pci_is_pcie(vpd->pdev);
+	irqs->domain = VFIO_PCI_NUM_IRQS;
 	vfio_pci_intx_init(vpd);
 }

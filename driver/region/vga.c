@@ -174,7 +174,7 @@ static int vga_move_routed(struct vfio_pci_device *vpd, const struct vga_window 
 		return ret;
 	/* Do not wait for the end of a recovery while holding the arbiter's resources. */
 	scoped_guard(vfio_pci, vpd) {
-		if (vpd->power.suspended || vpd->recovery.frozen ||
+		if (!vfio_pci_is_live(vpd) || vpd->power.suspended || vpd->recovery.frozen ||
 		    vfio_pci_asleep(vpd->pdev->current_state))
 			ret = -EIO;
 		else

@@ -88,7 +88,11 @@ static bool vfio_pci_frozen_restore(struct vfio_pci_device *vpd)
 		pci_load_saved_state(pdev, state);
 	pci_restore_state(pdev);
 	vfio_mig_was_reset(vpd);
-	if (vpd->recovery.saved || !vfio_pci_is_live(vpd))
+	if (!vfio_pci_is_live(vpd))
+		return true;
+	/* It may have been on for the kernel alone at the freeze, see vfio_pci_decode_hold(). */
+	vfio_pci_decode_unforce(vpd, vfio_pci_config_command(vpd));
+	if (vpd->recovery.saved)
 		return true;
 	pci_read_config_word(pdev, PCI_COMMAND, &command);
 	command &= ~user;

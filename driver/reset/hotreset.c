@@ -507,7 +507,7 @@ void vfio_pci_hot_reset_idle(struct vfio_pci_device *vpd)
 		return;
 	for (i = 0; i < set->nr; i++) {
 		guard(mutex)(&set->fns[i].vpd->hw_lock);
-		if (!set->fns[i].vpd->session.reset_works)
+		if (!set->fns[i].vpd->session.reset_works && !set->fns[i].vpd->recovery.frozen)
 			vfio_pci_session_over(set->fns[i].vpd, true);
 	}
 }

@@ -261,7 +261,10 @@ static int __init odd_function_init(void)
 		pci_dev_put(pdev);
 		return ret;
 	}
-	old_ops = pci_bus_set_ops(pdev->bus, &mute_ops);
+	/* The generic functions that ECAM's call look for it in the ops of the bus. */
+	old_ops = pdev->bus->ops;
+	mute_ops.map_bus = old_ops->map_bus;
+	pci_bus_set_ops(pdev->bus, &mute_ops);
 	old_delay = pdev->d3hot_delay;
 	if (d3hot_delay)
 		pdev->d3hot_delay = d3hot_delay;

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <linux/pci_regs.h>
 #include <sched.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "edu.h"
+#include "sysfs.h"
 
 static void begin(void *bar, u64 src, u64 dst, u32 len, u32 cmd)
 {
@@ -53,4 +58,19 @@ void edu_ask_and_write(void *bar, u32 pasid, u64 iova, u32 off, u32 len)
 		cmd |= EDU_DMA_WITH_PASID;
 	}
 	begin(bar, EDU_BUF + off, iova, len, cmd);
+}
+
+int edu_behind_bridge(char bdf[BDF_LEN])
+{
+	char port[BDF_LEN], path[128];
+	u16 kind;
+	int n;
+
+	for (n = 0; !sysfs_find(0x1234, 0x11e8, n, bdf); n++) {
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
+		if (!access(path, F_OK) && !sysfs_port(bdf, port) &&
+		    sysfs_config(port, PCI_DEVICE_ID, &kind, 2) == 2 && kind == 0x000e)
+			return 0;
+	}
+	return -ENODEV;
 }

@@ -9,6 +9,7 @@
 #define LIB_EDU_H
 
 #include "region.h"
+#include "sysfs.h"
 
 #define EDU_ID			0x00
 #define EDU_INVERT		0x04
@@ -133,5 +134,13 @@ static inline void edu_ack(void *bar, u32 bits)
 {
 	mmio_write32(bar, EDU_IRQ_ACK, bits);
 }
+
+/**
+ * edu_behind_bridge() - find one that is behind a bridge to conventional PCI
+ * @bdf: filled
+ *
+ * Return: 0 or -ENODEV.
+ */
+int edu_behind_bridge(char bdf[BDF_LEN]);
 
 #endif
