@@ -3,9 +3,7 @@
  * vfioctl bind: functions go from the host to a VFIO driver. First it is made out what that would
  * take, and what speaks against it; only then is anything done.
  */
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "conf.h"
 #include "driver.h"
@@ -14,18 +12,6 @@
 #include "owner.h"
 #include "result.h"
 #include "vfioctl.h"
-
-static int worst(int a, int b)
-{
-	/* That something failed says more than that something was refused, and so on. */
-	static const int order[] = { EXIT_FAILED, EXIT_REFUSED, EXIT_NO_DEVICE, EXIT_TIME };
-
-	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
-		if (a == order[i] || b == order[i])
-			return order[i];
-	}
-	return EXIT_OK;
-}
 
 /* Does it keep its IOMMU group from being assigned? Of bridges, the kernel knows better. */
 static bool blocks_group(const struct function *f)
@@ -177,7 +163,7 @@ static int bind_selected(struct host *host, struct results *results, const struc
 			one = bind_one(result, options);
 		else if (!strcmp(result->word, "refused"))
 			one = EXIT_REFUSED;
-		status = worst(status, one);
+		status = status_worst(status, one);
 		results_add(results, result->f, result->along);
 		kept = results_of(results, result->f);
 		/* At boot, several lines can be about one function: the first one counts. */
@@ -210,14 +196,14 @@ static int bind_boot(struct host *host, struct results *results, const struct op
 		if (other) {
 			say(CONF_PATH ": at %s there is no %s any more: nothing is bound",
 			    entry->spec, entry->id);
-			status = worst(status, EXIT_NO_DEVICE);
+			status = status_worst(status, EXIT_NO_DEVICE);
 			continue;
 		}
 		one.specs = &entry->spec;
 		one.n = 1;
 		one.driver = entry->driver;
 		one.group = entry->group;
-		status = worst(status, bind_selected(host, results, &one));
+		status = status_worst(status, bind_selected(host, results, &one));
 	}
 	return status;
 }
@@ -258,21 +244,14 @@ int cmd_bind(const struct options *options)
 {
 	struct results results __free_results = {};
 	struct host host __free_host = {};
-	int status, ret;
+	int status;
 
 	if (options->boot ? options->n || options->persist : !options->n) {
 		say("bind wants to know which devices, or --boot alone; see vfioctl bind --help");
 		return EXIT_USAGE;
 	}
-	if (geteuid()) {
-		say("only root can bind devices");
+	if (!memory_lock("bind"))
 		return EXIT_FAILED;
-	}
-	ret = memory_lock();
-	if (ret) {
-		say("/run/vfioctl: %s", strerror(-ret));
-		return EXIT_FAILED;
-	}
 	host_scan(&host);
 	if (options->boot)
 		status = bind_boot(&host, &results, options);

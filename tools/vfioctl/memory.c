@@ -19,20 +19,25 @@
 
 /**
  * memory_lock - from here on, no other vfioctl binds or unbinds, until this one ends
+ * @command: what this one is about to do, for the message
  *
- * Return: 0, or a negative errno
+ * Return: false if that cannot be had, which was said
  */
-int memory_lock(void)
+bool memory_lock(const char *command)
 {
-	int fd;
+	int fd = -1;
 
-	if (mkdir(FOLDER, 0755) && errno != EEXIST)
-		return -errno;
-	fd = open(FOLDER "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
+	if (geteuid()) {
+		say("only root can %s devices", command);
+		return false;
+	}
+	if (!mkdir(FOLDER, 0755) || errno == EEXIST)
+		fd = open(FOLDER "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	/* Never closed: the lock is to last. */
-	return flock(fd, LOCK_EX) ? -errno : 0;
+	if (fd >= 0 && !flock(fd, LOCK_EX))
+		return true;
+	say(FOLDER ": %s", strerror(errno));
+	return false;
 }
 
 /**
@@ -65,16 +70,6 @@ int memory_keep(const char *address, const struct memory *memory)
 	return ret;
 }
 
-static void take(char **to, const char *line, const char *key)
-{
-	size_t len = strlen(key);
-
-	if (strncmp(line, key, len) || line[len] != '=')
-		return;
-	free(*to);
-	*to = format("%.*s", (int)strcspn(line + len + 1, "\n"), line + len + 1);
-}
-
 /**
  * memory_recall - how had the host this function?
  * @address: its address
@@ -90,10 +85,10 @@ bool memory_recall(const char *address, struct memory *memory)
 	size_t size = 0;
 
 	while (file && getline(&line, &size, file) > 0) {
-		take(&memory->driver, line, "driver");
-		take(&memory->module, line, "module");
-		take(&memory->override, line, "override");
-		take(&memory->along, line, "along");
+		take_value(&memory->driver, line, "driver=");
+		take_value(&memory->module, line, "module=");
+		take_value(&memory->override, line, "override=");
+		take_value(&memory->along, line, "along=");
 	}
 	return file;
 }

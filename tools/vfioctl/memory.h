@@ -21,7 +21,7 @@ struct memory {
 	char *along;
 };
 
-int memory_lock(void);
+bool memory_lock(const char *command);
 int memory_keep(const char *address, const struct memory *memory);
 bool memory_recall(const char *address, struct memory *memory);
 void memory_forget(const char *address);

@@ -90,18 +90,6 @@ static char *vm_name(pid_t pid)
 	return name;
 }
 
-static void take(char **to, const char *line, const char *key)
-{
-	size_t len = strlen(key);
-
-	if (strncmp(line, key, len) || line[len] != ':')
-		return;
-	line += len + 1;
-	line += strspn(line, " \t");
-	free(*to);
-	*to = format("%.*s", (int)strcspn(line, "\n"), line);
-}
-
 static void read_fdinfo(struct owner *owner)
 {
 	char *path __free_string = format("/proc/%d/fdinfo/%d", owner->pid, owner->fd);
@@ -110,11 +98,11 @@ static void read_fdinfo(struct owner *owner)
 	size_t size = 0;
 
 	while (file && getline(&line, &size, file) > 0) {
-		take(&owner->state, line, "vfio-state");
-		take(&owner->pt, line, "vfio-pt-id");
-		take(&owner->irq, line, "vfio-irq");
-		take(&owner->kvm, line, "vfio-kvm");
-		take(&owner->error, line, "vfio-last-error");
+		take_value(&owner->state, line, "vfio-state:\t");
+		take_value(&owner->pt, line, "vfio-pt-id:\t");
+		take_value(&owner->irq, line, "vfio-irq:\t");
+		take_value(&owner->kvm, line, "vfio-kvm:\t");
+		take_value(&owner->error, line, "vfio-last-error:\t");
 	}
 }
 

@@ -4,6 +4,7 @@
 
 #include "json.h"
 #include "result.h"
+#include "vfioctl.h"
 
 /**
  * results_add - a function is to be dealt with
@@ -89,6 +90,24 @@ static void print_line(const struct result *result)
 	wrap(stdout, first, 4, text);
 	if (result->reason)
 		say("%s: %s", f->address, result->reason);
+}
+
+/**
+ * status_worst - the one of two exit statuses that says more
+ * @a: one
+ * @b: the other
+ *
+ * Return: that something failed says more than that something was refused, and so on
+ */
+int status_worst(int a, int b)
+{
+	static const int order[] = { EXIT_FAILED, EXIT_REFUSED, EXIT_NO_DEVICE, EXIT_TIME };
+
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		if (a == order[i] || b == order[i])
+			return order[i];
+	}
+	return EXIT_OK;
 }
 
 /**

@@ -34,6 +34,7 @@ struct results {
 void results_add(struct results *results, struct function *f, struct function *along);
 struct result *results_of(struct results *results, const struct function *f);
 void result_set(struct result *result, const char *word, char *reason);
+int status_worst(int a, int b);
 void results_print(const struct results *results, const char *command, bool json, int status);
 void results_free(struct results *results);
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* vfioctl unbind: functions go back to the host. */
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "conf.h"
 #include "driver.h"
@@ -93,34 +91,23 @@ int cmd_unbind(const struct options *options)
 	struct function **selected __free_functions = NULL;
 	struct results results __free_results = {};
 	struct host host __free_host = {};
-	int status, ret;
+	int status;
 	size_t n;
 
 	if (!options->n) {
 		say("unbind wants to know which devices; see vfioctl unbind --help");
 		return EXIT_USAGE;
 	}
-	if (geteuid()) {
-		say("only root can unbind devices");
+	if (!memory_lock("unbind"))
 		return EXIT_FAILED;
-	}
-	ret = memory_lock();
-	if (ret) {
-		say("/run/vfioctl: %s", strerror(-ret));
-		return EXIT_FAILED;
-	}
 	host_scan(&host);
 	status = select_functions(&host, options, &selected, &n);
 	for (size_t i = 0; i < n; i++)
 		results_add(&results, selected[i], NULL);
 	for (size_t i = 0; i < n; i++)
 		plan_along(&host, &results, selected[i]);
-	for (size_t i = 0; i < results.n; i++) {
-		int one = unbind_one(&results.v[i], options);
-
-		if (one == EXIT_FAILED || (one && status != EXIT_FAILED))
-			status = one;
-	}
+	for (size_t i = 0; i < results.n; i++)
+		status = status_worst(status, unbind_one(&results.v[i], options));
 	if (options->persist && forget(&results, options))
 		status = EXIT_FAILED;
 	results_print(&results, "unbind", options->json, status);

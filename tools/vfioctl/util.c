@@ -88,6 +88,22 @@ void make_printable(char *text)
 }
 
 /**
+ * take_value - what a line has after its key, if it is a line of that key
+ * @to: takes the value, in place of the one that it has
+ * @line: the line
+ * @key: with all that stands between it and the value
+ */
+void take_value(char **to, const char *line, const char *key)
+{
+	size_t len = strlen(key);
+
+	if (strncmp(line, key, len))
+		return;
+	free(*to);
+	*to = format("%.*s", (int)strcspn(line + len, "\n"), line + len);
+}
+
+/**
  * strings_add - add a string to a list
  * @list: the list; all zero is an empty one
  * @fmt: as for printf()
@@ -150,14 +166,24 @@ void strings_free(struct strings *list)
 	*list = (struct strings){};
 }
 
-static char *vread_file(const char *fmt, va_list args)
+/**
+ * read_file - the text in a file, without white space at its end
+ * @fmt: the path, as for printf()
+ *
+ * Return: the text, which the caller frees, or NULL if there is none to read
+ */
+char *read_file(const char *fmt, ...)
 {
-	char *path __free_string = vformat(fmt, args);
+	char *path __free_string = NULL;
 	size_t room = 4096, len = 0;
+	va_list args;
 	char *text;
 	ssize_t got;
 	int fd;
 
+	va_start(args, fmt);
+	path = vformat(fmt, args);
+	va_end(args);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return NULL;
@@ -177,23 +203,6 @@ static char *vread_file(const char *fmt, va_list args)
 	while (len && isspace((unsigned char)text[len - 1]))
 		len--;
 	text[len] = '\0';
-	return text;
-}
-
-/**
- * read_file - the text in a file, without white space at its end
- * @fmt: the path, as for printf()
- *
- * Return: the text, which the caller frees, or NULL if there is none to read
- */
-char *read_file(const char *fmt, ...)
-{
-	va_list args;
-	char *text;
-
-	va_start(args, fmt);
-	text = vread_file(fmt, args);
-	va_end(args);
 	return text;
 }
 

@@ -41,6 +41,7 @@ struct strings {
 };
 
 void make_printable(char *text);
+void take_value(char **to, const char *line, const char *key);
 
 void strings_add(struct strings *list, const char *fmt, ...) __printf(2, 3);
 bool strings_have(const struct strings *list, const char *s);
