@@ -51,6 +51,11 @@ class MigrationScenario(GuestScenario):
         self.moving.start()
         return self.moving
 
+    def start_hanging(self, command):
+        """Begin to move it, from a device that will never end this command."""
+        migration.arm(self.guest.devices[0], command, migration.NEVER | migration.ONCE)
+        self.start()
+
     def arrive(self):
         """Wait until it has arrived. Returns a row of the table."""
         row = self.moving.finish()
@@ -149,24 +154,18 @@ class MigrationOfDevice(MigrationScenario):
     @step("when the source's device never ends saving, while it runs, it stays", times=0,
           thorough=1)
     def source_hangs(self):
-        migration.arm(self.guest.devices[0], migration.SAVE_CHUNK,
-                      migration.NEVER | migration.ONCE)
-        self.start()
+        self.start_hanging(migration.SAVE_CHUNK)
         self.stay("failed")
 
     @step("nor when it is stopped", times=0, thorough=1)
     def source_hangs_late(self):
-        migration.arm(self.guest.devices[0], migration.SAVE_FINAL,
-                      migration.NEVER | migration.ONCE)
-        self.start()
+        self.start_hanging(migration.SAVE_FINAL)
         self.stay("failed")
 
     @step("when it never stops, it is reset: the guest stays, and has to set it up anew", times=0,
           thorough=1)
     def source_never_stops(self):
-        migration.arm(self.guest.devices[0], migration.SUSPEND_INITIATOR,
-                      migration.NEVER | migration.ONCE)
-        self.start()
+        self.start_hanging(migration.SUSPEND_INITIATOR)
         self.moving.wait_not("failed")
         self.moving.target.close()
         self.moving = None
