@@ -77,3 +77,24 @@ as_root() {
 		unshare --map-root-user --map-auto --mount --propagation private -- "$@"
 	fi
 }
+
+# mirror - where the packages come from: what MIRROR says, else the host's own mirror, if it has one of
+# Debian, else nothing, which leaves the choice to mmdebstrap.
+mirror() {
+	if [ "${MIRROR-}" ]; then
+		echo "$MIRROR"
+	else
+		# shellcheck disable=SC2016 # for apt to expand
+		apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' \
+			'Created-By: Packages' 2>/dev/null |
+			sed -n 's/^Debian Debian //p' | head -n 1
+	fi
+}
+
+# unpack_root DIR - unpack the root file system that mmdebstrap has written to DIR.tar. mmdebstrap does
+# not do so itself: for a user other than root, DIR would belong to a user id that nobody else can deal
+# with. Device nodes are left out; whoever enters the root brings a /dev.
+unpack_root() {
+	as_root tar -C "$1" --extract --file "$1.tar" --numeric-owner --anchored --exclude './dev/*'
+	rm "$1.tar"
+}
